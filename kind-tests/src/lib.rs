@@ -1,0 +1,1 @@
+//! Brings a real cluster up and down, and tells the user stories on it.

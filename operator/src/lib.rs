@@ -1,0 +1,1 @@
+//! Reconciles Registries into the objects that make them run; the node agent.

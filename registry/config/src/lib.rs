@@ -1,0 +1,1 @@
+//! The registry's configuration file: distribution's schema, environment overrides, validation.
