@@ -1,1 +1,4 @@
 //! Reconciles Registries into the objects that make them run; the node agent.
+
+pub mod credentials;
+pub mod pki;
