@@ -1,1 +1,22 @@
 //! Brings a real cluster up and down, and tells the user stories on it.
+
+pub mod apiserver;
+pub mod cache;
+pub mod cluster;
+pub mod handle;
+pub mod kubeconfig;
+pub mod namespace;
+pub mod oci_layout;
+pub mod pki;
+pub mod prerequisites;
+pub mod process;
+pub mod progress;
+pub mod provider;
+pub mod state;
+pub mod tools;
+pub mod wait;
+
+pub use cluster::plan::Node;
+pub use handle::Cluster;
+pub use namespace::Namespace;
+pub use provider::Capability;
