@@ -2,7 +2,9 @@
 
 pub mod apiserver;
 pub mod cache;
+mod child;
 pub mod cluster;
+pub mod control_plane;
 pub mod handle;
 pub mod kubeconfig;
 pub mod namespace;
@@ -17,6 +19,7 @@ pub mod tools;
 pub mod wait;
 
 pub use cluster::plan::Node;
+pub use control_plane::{ControlPlane, Options as ControlPlaneOptions};
 pub use handle::Cluster;
 pub use namespace::Namespace;
 pub use provider::Capability;
