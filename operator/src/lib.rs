@@ -1,4 +1,10 @@
 //! Reconciles Registries into the objects that make them run; the node agent.
 
+pub mod args;
+pub mod context;
 pub mod credentials;
+pub mod health;
+pub mod lease;
+pub mod metrics;
 pub mod pki;
+pub mod telemetry;

@@ -8,11 +8,11 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 struct DockerConfig<'a> {
-    auths: BTreeMap<&'a str, Auth<'a>>,
+    auths: BTreeMap<&'a str, Entry<'a>>,
 }
 
 #[derive(Serialize)]
-struct Auth<'a> {
+struct Entry<'a> {
     username: &'a str,
     password: &'a str,
     auth: String,
@@ -29,8 +29,10 @@ pub fn docker_config_json<'a>(
     password: &str,
 ) -> Result<String, serde_json::Error> {
     let auth = STANDARD.encode(format!("{user}:{password}"));
-    let auths =
-        hosts.into_iter().map(|host| (host, Auth { username: user, password, auth: auth.clone() })).collect();
+    let auths = hosts
+        .into_iter()
+        .map(|host| (host, Entry { username: user, password, auth: auth.clone() }))
+        .collect();
     serde_json::to_string(&DockerConfig { auths })
 }
 

@@ -14,7 +14,12 @@ pub fn password(rng: &mut impl CryptoRng) -> String {
 pub fn http_secret(rng: &mut impl CryptoRng) -> String {
     let mut bytes = [0u8; 32];
     rng.fill_bytes(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 0xf] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+        }
+        text
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,19 @@
+//! Log lines, on standard error.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+use crate::args::LogFormat;
+
+/// Starts logging for the whole process; call it once, first.
+///
+/// `directives` is a level or a list such as `info,kube_client=debug`.
+pub fn init(directives: &str, format: LogFormat) -> Result<(), ParseError> {
+    let filter = EnvFilter::builder().parse(directives)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => builder.init(),
+    }
+    Ok(())
+}
