@@ -17,7 +17,7 @@ pub enum ConditionType {
     ConfigurationReady,
     /// The server answers.
     Available,
-    /// Every node that runs the node agent is configured.
+    /// Every node that runs the node agent is configured. Absent where `nodeAccess.mode` is None.
     NodeAccessReady,
 }
 
@@ -134,8 +134,6 @@ reasons! {
     NodesPending,
     /// No node agent has reported.
     NoNodeReports,
-    /// `nodeAccess.mode` is None.
-    NodeAccessOff,
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub const NODE_REPORT: &str = "entrepot.dev/node-report";
 pub const CLUSTER_IPS: &str = "entrepot.dev/cluster-ips";
 /// Annotation of the server's Pod: a hash of everything the server reads at start.
 pub const CHECKSUM: &str = "entrepot.dev/checksum";
+/// Annotation of what the operator applies: a hash of the whole object as it was applied.
+pub const APPLIED: &str = "entrepot.dev/applied";
 /// Finalizer of a Registry whose deletion also deletes what it would otherwise leave behind.
 pub const STORAGE_FINALIZER: &str = "entrepot.dev/storage";
 /// The field manager of everything the operator applies.

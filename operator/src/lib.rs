@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod context;
+pub mod controllers;
 pub mod credentials;
 pub mod health;
 pub mod lease;

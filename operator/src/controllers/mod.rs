@@ -1,0 +1,4 @@
+//! The controllers: one folder a kind.
+
+pub mod quantity;
+pub mod registry;

@@ -1,0 +1,130 @@
+//! What triggers a round.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use entrepot_crds::{Registry, labels};
+use futures::StreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::retry::Failures;
+use super::secret_watches::SecretWatches;
+use super::{ReconcileError, reconcile};
+use crate::context::Context;
+use crate::metrics::Outcome;
+
+type Guarded = DeserializeGuard<Registry>;
+
+/// What every round shares.
+pub struct Reconciler {
+    /// The outside world.
+    pub context: Context,
+    /// The watches of referenced Secrets.
+    pub(super) secrets: SecretWatches,
+    failures: Failures,
+}
+
+/// Reconciles every Registry of the cluster until `shutdown` resolves; rounds that have begun are finished.
+pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
+    let client = context.client.clone();
+    let (secrets, secret_changes) = SecretWatches::new(client.clone());
+    let config = Config::default().concurrency(context.settings.concurrency);
+    let node_reports = Api::<PartialObjectMeta<ConfigMap>>::namespaced(
+        client.clone(),
+        &context.settings.node_agent_namespace,
+    );
+    let reports = watcher::Config::default().labels(&format!("{}=true", labels::NODE_REPORT));
+    let reconciler = Arc::new(Reconciler { context, secrets, failures: Failures::default() });
+    let controller = Controller::new(Api::<Guarded>::all(client.clone()), watcher::Config::default())
+        .with_config(config)
+        .graceful_shutdown_on(shutdown)
+        .reconcile_on(secret_changes)
+        .reconcile_all_on(changes(node_reports, reports))
+        .reconcile_all_on(changes(
+            Api::<PartialObjectMeta<StorageClass>>::all(client.clone()),
+            watcher::Config::default(),
+        ));
+    let controller = children::<PersistentVolumeClaim>(controller, &client);
+    let controller = children::<Secret>(controller, &client);
+    let controller = children::<ConfigMap>(controller, &client);
+    let controller = children::<Service>(controller, &client);
+    let controller = children::<Deployment>(controller, &client);
+    let controller = children::<NetworkPolicy>(controller, &client);
+    controller
+        .run(timed, error_policy, reconciler)
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                tracing::debug!(%error, "a round or a watch failed");
+            }
+        })
+        .await;
+}
+
+/// Watches the metadata of every child of one kind. Kept children have no owner, so the label leads to the Registry;
+/// a name that comes from nowhere leads to a Registry that is not there, which costs one read.
+fn children<K>(controller: Controller<Guarded>, client: &Client) -> Controller<Guarded>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let api = Api::<PartialObjectMeta<K>>::all(client.clone());
+    let config = watcher::Config::default().labels(labels::REGISTRY);
+    controller.watches(api, config, |child| {
+        let registry = child.labels().get(labels::REGISTRY)?;
+        Some(ObjectRef::new(registry).within(&child.namespace()?))
+    })
+}
+
+/// One item for each change of any of these objects.
+fn changes<K>(api: Api<K>, config: watcher::Config) -> impl futures::Stream<Item = ()> + Send
+where
+    K: Resource + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    watcher(api, config).default_backoff().touched_objects().filter_map(|event| async move {
+        match event {
+            Ok(_) => Some(()),
+            Err(error) => {
+                tracing::warn!(%error, "a watch failed; it is tried again");
+                None
+            }
+        }
+    })
+}
+
+async fn timed(registry: Arc<Guarded>, reconciler: Arc<Reconciler>) -> Result<Action, ReconcileError> {
+    let started = Instant::now();
+    let result = reconcile(Arc::clone(&registry), Arc::clone(&reconciler)).await;
+    let outcome = if result.is_ok() { Outcome::Success } else { Outcome::Error };
+    reconciler.context.metrics.reconciled("Registry", outcome, started.elapsed());
+    if result.is_ok() {
+        reconciler.failures.forget(&key(&registry));
+    }
+    result
+}
+
+/// `Fn` takes what the controller gives it by value.
+#[allow(clippy::needless_pass_by_value)]
+fn error_policy(registry: Arc<Guarded>, error: &ReconcileError, reconciler: Arc<Reconciler>) -> Action {
+    let wait = reconciler.failures.again(&key(&registry));
+    match error {
+        // Two writers met; that is not worth a person's time.
+        ReconcileError::Apply(super::apply::ApplyError::Lost { .. }) => {
+            tracing::debug!(registry = key(&registry), %error, ?wait, "a round is repeated");
+        }
+        _ => tracing::warn!(registry = key(&registry), %error, ?wait, "a round failed; it is tried again"),
+    }
+    Action::requeue(wait)
+}
+
+fn key(registry: &Guarded) -> String {
+    format!("{}/{}", registry.namespace().unwrap_or_default(), registry.name_any())
+}
