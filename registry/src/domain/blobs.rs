@@ -3,6 +3,7 @@ use std::ops::Range;
 
 use entrepot_oci::{Digest, Manifest, RepositoryName};
 
+use crate::domain::registry::to_the_end;
 use crate::domain::{DomainError, MANIFEST_LIMIT, Registry};
 use crate::store::{ByteStream, LinkKind, Mutation, OpenBlob};
 
@@ -72,6 +73,11 @@ impl Registry {
     ///
     /// [`DomainError::BlobReferenced`] while a manifest of this repository needs it.
     pub async fn delete_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), DomainError> {
+        let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
+        to_the_end(async move { registry.unlink_blob(&repository, &digest).await }).await
+    }
+
+    async fn unlink_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), DomainError> {
         let _held = self.locks.digest(repository, digest, []).await;
         if self.linked_size(repository, digest).await?.is_none() {
             return Err(unknown(repository, digest));
@@ -93,9 +99,25 @@ impl Registry {
     ) -> Result<Option<Blob>, DomainError> {
         let Some(target) = self.store.link(from, LinkKind::Layer, digest).await? else { return Ok(None) };
         let Some(size) = self.store.stat_blob(&target).await? else { return Ok(None) };
-        let _held = self.locks.digest(repository, digest, []).await;
-        self.store.write(vec![layer_link(repository, digest, target)]).await?;
+        self.link_blob(repository, digest, target).await?;
         Ok(Some(Blob { digest: digest.clone(), size }))
+    }
+
+    /// Lets `repository` use the stored blob `target` as `digest`.
+    pub(super) async fn link_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        target: Digest,
+    ) -> Result<(), DomainError> {
+        let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
+        to_the_end(async move {
+            let _held = registry.locks.digest(&repository, &digest, []).await;
+            let (repository, digest) = (repository.clone(), digest.clone());
+            let link = Mutation::PutLink { repository, kind: LinkKind::Layer, digest, target };
+            Ok(registry.store.write(vec![link]).await?)
+        })
+        .await
     }
 
     /// The size of what `repository` may use as the blob `digest`.
@@ -150,15 +172,6 @@ fn mentions(manifest: &[u8], digest: &Digest) -> bool {
     match Manifest::parse(manifest.to_vec(), None) {
         Ok(manifest) => manifest.config().into_iter().chain(manifest.layers()).any(|it| it.digest == *digest),
         Err(_) => manifest.windows(digest.hex().len()).any(|window| window == digest.hex().as_bytes()),
-    }
-}
-
-pub(super) fn layer_link(repository: &RepositoryName, digest: &Digest, target: Digest) -> Mutation {
-    Mutation::PutLink {
-        repository: repository.clone(),
-        kind: LinkKind::Layer,
-        digest: digest.clone(),
-        target,
     }
 }
 

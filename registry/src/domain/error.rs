@@ -76,6 +76,9 @@ pub enum DomainError {
     /// The volume is full.
     #[error("the registry has no space left")]
     Full,
+    /// This server is on its way out and writes no more; another one takes over.
+    #[error("this server is shutting down; try again in a moment")]
+    ShuttingDown,
     /// The store failed: a fault of ours, whose text is for the log only.
     #[error(transparent)]
     Store(StoreError),
@@ -88,6 +91,7 @@ impl From<StoreError> for DomainError {
             StoreError::UploadOffset { current } => Self::RangeInvalid { current },
             StoreError::UploadBusy => Self::UploadBusy,
             StoreError::DigestMismatch { expected, found } => Self::DigestMismatch { expected, found },
+            StoreError::Released => Self::ShuttingDown,
             StoreError::Body(body) => Self::Body(body),
             other @ (StoreError::Io { .. }
             | StoreError::ShortRead { .. }

@@ -3,6 +3,7 @@ use entrepot_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Tag};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::domain::put_plan::{Put, plan_put, required};
+use crate::domain::registry::to_the_end;
 use crate::domain::{DomainError, Facts, Registry};
 use crate::store::{LinkKind, Mutation};
 
@@ -64,18 +65,25 @@ impl Registry {
         }
         let (digest, tag) = named(reference, &bytes)?;
         let manifest = Manifest::parse(bytes, content_type)?;
-        let needed: Vec<Digest> = required(&manifest).map(|descriptor| descriptor.digest.clone()).collect();
-        let _digests = self.locks.digest(repository, &digest, &needed).await;
-        let _tag = match &tag {
+        let put = Put { repository: repository.clone(), digest: digest.clone(), tag, manifest };
+        let registry = self.clone();
+        to_the_end(async move { registry.publish(put).await }).await?;
+        Ok(digest)
+    }
+
+    async fn publish(&self, put: Put) -> Result<(), DomainError> {
+        let Put { repository, digest, tag, manifest } = &put;
+        let needed: Vec<Digest> = required(manifest).map(|descriptor| descriptor.digest.clone()).collect();
+        let _digests = self.locks.digest(repository, digest, &needed).await;
+        let _tag = match tag {
             Some(tag) => Some(self.locks.tag(repository, tag).await),
             None => None,
         };
         let facts = self.facts(repository, needed).await?;
-        let put = Put { repository: repository.clone(), digest: digest.clone(), tag, manifest };
         for round in plan_put(put, &facts).map_err(DomainError::ManifestUnverified)? {
             self.store.write(round).await?;
         }
-        Ok(digest)
+        Ok(())
     }
 
     /// Deletes a manifest and, before it, every tag that names it: a tag without its manifest is never left behind.
@@ -105,6 +113,11 @@ impl Registry {
 
     /// Deletes a tag. What it names stays, under its digest and its other tags.
     pub async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), DomainError> {
+        let (registry, repository, tag) = (self.clone(), repository.clone(), tag.clone());
+        to_the_end(async move { registry.untag(&repository, &tag).await }).await
+    }
+
+    async fn untag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), DomainError> {
         let _held = self.locks.tag(repository, tag).await;
         if self.store.tag(repository, tag).await?.is_none() {
             let reference = Reference::Tag(tag.clone());

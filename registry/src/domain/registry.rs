@@ -1,8 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::domain::DomainError;
 use crate::domain::locks::Locks;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::upload::{ClosedUploads, Sessions};
 
 /// The registry: every verb that a client has, in its own file of this module. Cheap to clone.
@@ -22,6 +23,15 @@ impl Registry {
     pub fn new(store: Arc<dyn Store>, secret: &[u8]) -> Self {
         Self { store, locks: Arc::default(), sessions: Sessions::new(secret), closed: Arc::default() }
     }
+}
+
+/// Runs a verb to its end even if whoever asked for it hangs up: dropped halfway it would let go of its locks while the
+/// store, on another thread, still writes.
+pub(super) async fn to_the_end<T: Send + 'static>(
+    verb: impl Future<Output = Result<T, DomainError>> + Send + 'static,
+) -> Result<T, DomainError> {
+    let joined = tokio::spawn(verb).await;
+    joined.unwrap_or_else(|error| Err(StoreError::Worker { reason: error.to_string() }.into()))
 }
 
 impl fmt::Debug for Registry {

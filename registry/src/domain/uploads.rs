@@ -7,7 +7,7 @@ use entrepot_oci::{Digest, RepositoryName};
 use futures::{StreamExt as _, stream};
 use uuid::Uuid;
 
-use crate::domain::blobs::layer_link;
+use crate::domain::registry::to_the_end;
 use crate::domain::{Blob, DomainError, Registry};
 use crate::store::{BodyError, BodyStream, UploadKey};
 use crate::upload::Session;
@@ -85,14 +85,19 @@ impl Registry {
             return self.stat_blob(repository, digest).await.map_err(|_| DomainError::UploadUnknown);
         }
         self.append(&key, chunk).await?;
-        let committed = self.store.commit(&key, digest).await.map_err(DomainError::from);
-        if matches!(committed, Ok(_) | Err(DomainError::DigestMismatch { .. })) {
+        let (registry, digest) = (self.clone(), digest.clone());
+        to_the_end(async move { registry.commit_upload(&key, digest).await }).await
+    }
+
+    async fn commit_upload(&self, key: &UploadKey, digest: Digest) -> Result<Blob, DomainError> {
+        let committed = self.store.commit(key, &digest).await.map_err(DomainError::from);
+        if matches!(committed, Err(DomainError::DigestMismatch { .. })) {
             self.closed.insert(key.id);
         }
         let size = committed?;
-        let _held = self.locks.digest(repository, digest, []).await;
-        self.store.write(vec![layer_link(repository, digest, digest.clone())]).await?;
-        Ok(Blob { digest: digest.clone(), size })
+        self.link_blob(&key.repository, &digest, digest.clone()).await?;
+        self.closed.insert(key.id);
+        Ok(Blob { digest, size })
     }
 
     /// Ends an upload and drops its bytes.

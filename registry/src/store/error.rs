@@ -62,6 +62,9 @@ pub enum StoreError {
     /// The sender's fault.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// This process has given the store up to its successor.
+    #[error("the store is given up to another process; nothing is written any more")]
+    Released,
     /// A task that was to do the work died.
     #[error("the store's worker stopped: {reason}")]
     Worker {

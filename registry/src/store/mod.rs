@@ -1,8 +1,8 @@
 //! What a registry keeps, in nouns: blobs, links, tags, repositories and uploads. Nothing here says path, rename,
 //! append to a file or touch, so that a bucket can stand behind it as well as a folder.
 //!
-//! **Durability.** Whatever a call of [`Store::write`], [`Store::append`] or [`Store::commit`] changed survives power loss
-//! once the call has returned `Ok`. When it returns an error nothing, some or all of it may be visible, and none of it is
+//! **Durability.** Whatever a call of [`Store::write`] or [`Store::commit`] changed survives power loss once the call has
+//! returned `Ok`; an unfinished upload need only survive the process. When it returns an error nothing, some or all of it may be visible, and none of it is
 //! promised. Between two calls the order is kept: what an earlier one acknowledged is never lost while the
 //! effect of a later one survives.
 //!
@@ -10,6 +10,7 @@
 //! What must hold *between* objects (a manifest's links exist) is the domain's, which holds its locks meanwhile.
 
 mod error;
+pub mod filesystem;
 mod mutation;
 mod page;
 mod upload_key;
@@ -22,6 +23,7 @@ use entrepot_oci::{Digest, RepositoryName, Tag};
 use futures::stream::BoxStream;
 
 pub use error::{BodyError, StoreError};
+pub use filesystem::{FilesystemStore, RunningMark, StoreLock};
 pub use mutation::{LinkKind, Mutation};
 pub use page::Page;
 pub use upload_key::UploadKey;
