@@ -1,6 +1,7 @@
 //! Brings a real cluster up and down, and tells the user stories on it.
 
 pub mod apiserver;
+pub mod busybox;
 pub mod cache;
 mod child;
 pub mod cluster;
@@ -10,6 +11,7 @@ pub mod kubeconfig;
 pub mod namespace;
 pub mod oci_layout;
 pub mod pki;
+pub mod pods;
 pub mod prerequisites;
 pub mod process;
 pub mod progress;
@@ -22,4 +24,5 @@ pub use cluster::plan::Node;
 pub use control_plane::{ControlPlane, Options as ControlPlaneOptions};
 pub use handle::Cluster;
 pub use namespace::Namespace;
+pub use pods::Pods;
 pub use provider::Capability;

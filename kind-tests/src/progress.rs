@@ -1,12 +1,15 @@
 //! Says what is being done and for how long, so that a wait of minutes is never a silent one.
 
 use std::{
+    cell::RefCell,
     future::Future,
     io::IsTerminal,
     time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::wait::{Seen, TimedOut, wait_until};
 
 /// Silence that is still comfortable: a plain log gets a line at least this often while a step runs.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -33,6 +36,53 @@ impl Progress {
     /// Does `work` that is known to take about `estimate` when nothing is cached, saying so at once.
     pub async fn long_step<T>(&self, what: &str, estimate: Duration, work: impl Future<Output = T>) -> T {
         self.tell(what, Some(estimate), work).await
+    }
+
+    /// Waits as [`wait_until`] does, saying what each look sees whenever that changes.
+    pub async fn wait<T, E, F>(
+        &self,
+        awaited: &str,
+        bound: Duration,
+        mut look: impl FnMut() -> F,
+    ) -> Result<T, TimedOut>
+    where
+        F: Future<Output = Result<Seen<T>, E>>,
+        E: std::fmt::Display,
+    {
+        let what = format!("waiting for {awaited}");
+        let bar = self.terminal.then(|| spinner(&what));
+        let shown = RefCell::new(String::new());
+        let show = |state: &str| {
+            if *shown.borrow() == state {
+                return;
+            }
+            state.clone_into(&mut shown.borrow_mut());
+            match &bar {
+                Some(bar) => bar.set_message(format!("{what}: {state}")),
+                None => eprintln!("{what}: {state}"),
+            }
+        };
+        let told = wait_until(awaited, bound, || {
+            let seen = look();
+            let show = &show;
+            async move {
+                let seen = seen.await;
+                match &seen {
+                    Ok(Seen::NotYet(state)) => show(state),
+                    Err(error) => show(&error.to_string()),
+                    Ok(Seen::Ready(_)) => {}
+                }
+                seen
+            }
+        });
+        match &bar {
+            None => self.step(&what, told).await,
+            Some(bar) => {
+                let (start, result) = (Instant::now(), told.await);
+                finish(bar, &what, start);
+                result
+            }
+        }
     }
 
     async fn tell<T>(&self, what: &str, estimate: Option<Duration>, work: impl Future<Output = T>) -> T {
@@ -63,19 +113,28 @@ impl Progress {
 
     async fn spin<T>(&self, what: &str, estimate: Option<Duration>, work: impl Future<Output = T>) -> T {
         let start = Instant::now();
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-            bar.set_style(style);
-        }
         let expected = estimate.map(|e| format!(", about {} the first time", human(e))).unwrap_or_default();
-        bar.set_message(format!("{what}{expected}"));
-        bar.enable_steady_tick(Duration::from_millis(120));
+        let bar = spinner(&format!("{what}{expected}"));
         let result = work.await;
-        bar.finish_and_clear();
-        if start.elapsed() >= WORTH_A_LINE {
-            eprintln!("{what}: done in {}", human(start.elapsed()));
-        }
+        finish(&bar, what, start);
         result
+    }
+}
+
+fn spinner(message: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.set_message(message.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+fn finish(bar: &ProgressBar, what: &str, start: Instant) {
+    bar.finish_and_clear();
+    if start.elapsed() >= WORTH_A_LINE {
+        eprintln!("{what}: done in {}", human(start.elapsed()));
     }
 }
 
