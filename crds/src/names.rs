@@ -228,8 +228,13 @@ mod tests {
 
     #[test]
     fn the_short_form_is_never_a_name() {
-        let network = Network { cluster_domain: "cluster.local".to_owned(), port: 443, cluster_ips: Vec::new() };
+        let network =
+            Network { cluster_domain: "cluster.local".to_owned(), port: 443, cluster_ips: Vec::new() };
         let hosts = Names::new("docker", "io").hosts(&network);
-        assert!(hosts.iter().all(|host| !host.to_string().starts_with("docker.io:") && host.to_string() != "docker.io"));
+        assert!(
+            hosts
+                .iter()
+                .all(|host| !host.to_string().starts_with("docker.io:") && host.to_string() != "docker.io")
+        );
     }
 }

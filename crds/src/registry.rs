@@ -120,7 +120,7 @@ pub struct VolumeStorage {
     #[schemars(length(min = 1, max = 32))]
     pub size: Option<String>,
 
-    /// The StorageClass. Absent: the cluster's default one; empty: a volume without a class.
+    /// The `StorageClass`. Absent: the cluster's default one; empty: a volume without a class.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub storage_class_name: Option<String>,

@@ -88,9 +88,15 @@ mod tests {
 
     #[test]
     fn equal_however_written() {
-        for (left, right) in
-            [("0.5", "500m"), ("1Gi", "1024Mi"), ("1e3", "1k"), ("1E", "1000P"), ("+2", "2"), (".5", "500m"), ("5.", "5")]
-        {
+        for (left, right) in [
+            ("0.5", "500m"),
+            ("1Gi", "1024Mi"),
+            ("1e3", "1k"),
+            ("1E", "1000P"),
+            ("+2", "2"),
+            (".5", "500m"),
+            ("5.", "5"),
+        ] {
             assert_eq!(quantity(left), quantity(right), "{left} {right}");
         }
         assert!(quantity("20Gi") < quantity("21G"));
@@ -99,7 +105,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_none() {
-        for text in ["", "Gi", "-", ".", "1.2.3", "1GB", "1 Gi", "1e", "0x10", "99999999999999999999999999999999Ei"] {
+        for text in
+            ["", "Gi", "-", ".", "1.2.3", "1GB", "1 Gi", "1e", "0x10", "99999999999999999999999999999999Ei"]
+        {
             assert!(text.parse::<Quantity>().is_err(), "{text:?}");
         }
     }

@@ -51,6 +51,13 @@ pub struct DeletionError {
     source: kube::Error,
 }
 
+impl DeletionError {
+    /// Whether somebody else wrote the object meanwhile.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(&self.source, kube::Error::Api(status) if status.code == 409)
+    }
+}
+
 /// Puts the finalizer on or takes it off. The resourceVersion in the patch keeps another writer's finalizers.
 pub async fn set_finalizer(client: &Client, registry: &Registry, wanted: bool) -> Result<(), DeletionError> {
     let namespace = registry.namespace().unwrap_or_default();
@@ -64,7 +71,8 @@ pub async fn set_finalizer(client: &Client, registry: &Registry, wanted: bool) -
         "uid": registry.uid(),
         "finalizers": finalizers,
     }});
-    let params = PatchParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let params =
+        PatchParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patched = Api::<Registry>::namespaced(client.clone(), &namespace)
         .patch(&registry.name_any(), &params, &Patch::Merge(patch))
         .await;

@@ -16,12 +16,11 @@ mod secret_watches;
 pub mod status;
 pub mod validate;
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use entrepot_crds::Registry;
 use entrepot_crds::conditions::Reason;
 use entrepot_crds::names::Names;
-use entrepot_crds::Registry;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 
@@ -51,14 +50,26 @@ pub enum ReconcileError {
     Publish(#[from] publish::PublishError),
 }
 
+impl ReconcileError {
+    /// Two writers met, and this one lost: the next round reads what the other wrote.
+    pub fn is_lost_race(&self) -> bool {
+        match self {
+            Self::Apply(error) => matches!(error, apply::ApplyError::Lost { .. }),
+            Self::Publish(error) => error.is_conflict(),
+            Self::Deletion(error) => error.is_conflict(),
+            Self::Observe(_) | Self::Build(_) => false,
+        }
+    }
+}
+
 /// One round for one Registry. The object that triggered it may be old: the round works on what the API server has.
 pub async fn reconcile(
-    cached: Arc<DeserializeGuard<Registry>>,
-    reconciler: Arc<Reconciler>,
+    cached: &DeserializeGuard<Registry>,
+    reconciler: &Reconciler,
 ) -> Result<Action, ReconcileError> {
     let context = &reconciler.context;
-    let Some(registry) = publish::read(context, &cached).await? else {
-        reconciler.secrets.forget(&*cached);
+    let Some(registry) = publish::read(context, cached).await? else {
+        reconciler.secrets.forget(cached);
         return Ok(Action::await_change());
     };
     reconciler.secrets.watch(&registry);
@@ -68,7 +79,7 @@ pub async fn reconcile(
     };
     let names = Names::new(&identity.name, &identity.namespace);
     match deletion::step(&registry) {
-        FinalizerStep::Reconcile => round(context, &registry, &names).await,
+        FinalizerStep::Reconcile => Box::pin(round(context, &registry, &names)).await,
         FinalizerStep::Add => {
             deletion::set_finalizer(&context.client, &registry, true).await?;
             Ok(Action::requeue(Duration::ZERO))
@@ -92,7 +103,7 @@ async fn round(context: &Context, registry: &Registry, names: &Names) -> Result<
     let settings = &context.settings;
     // What is there (client)
     let observed =
-        observe::observe(&context.client, registry, names, &settings.node_agent_namespace).await?;
+        Box::pin(observe::observe(&context.client, registry, names, &settings.node_agent_namespace)).await?;
     // What of it is sound (pure)
     let validated = match validate::validate(registry, observed, settings, now) {
         Ok(validated) => validated,
@@ -102,7 +113,7 @@ async fn round(context: &Context, registry: &Registry, names: &Names) -> Result<
     let plan = build::build(&validated, now, &mut rand::rng())?;
     let pending = plan.pending();
     // Make it so (client)
-    let applied = apply::apply(&context.client, &validated, plan).await?;
+    let applied = Box::pin(apply::apply(&context.client, &validated, plan)).await?;
     // What to tell (pure)
     let round = status::Round {
         previous: registry.status.as_ref(),

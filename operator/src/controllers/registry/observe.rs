@@ -109,7 +109,11 @@ pub async fn observe(
     })
 }
 
-async fn references(client: &Client, namespace: &str, spec: &RegistrySpec) -> Result<References, ObserveError> {
+async fn references(
+    client: &Client,
+    namespace: &str,
+    spec: &RegistrySpec,
+) -> Result<References, ObserveError> {
     let existing_claim = match existing_claim_name(spec) {
         Some(name) => get(client, namespace, name).await?,
         None => None,
@@ -142,12 +146,16 @@ pub fn htpasswd_name(spec: &RegistrySpec) -> Option<&str> {
 
 async fn get<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, ObserveError>
 where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned,
 {
-    Api::<K>::namespaced(client.clone(), namespace)
-        .get_opt(name)
-        .await
-        .map_err(|source| ObserveError { kind: K::kind(&()).into_owned(), name: name.to_owned(), source })
+    Api::<K>::namespaced(client.clone(), namespace).get_opt(name).await.map_err(|source| ObserveError {
+        kind: K::kind(&()).into_owned(),
+        name: name.to_owned(),
+        source,
+    })
 }
 
 async fn storage_classes(client: &Client) -> Result<Vec<StorageClassFacts>, ObserveError> {

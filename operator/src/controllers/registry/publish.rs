@@ -16,6 +16,13 @@ pub struct PublishError {
     source: kube::Error,
 }
 
+impl PublishError {
+    /// Whether somebody else wrote the Registry meanwhile.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(&self.source, kube::Error::Api(status) if status.code == 409)
+    }
+}
+
 /// The Registry as the API server has it, if it is still the one that `cached` was and can be understood.
 pub(super) async fn read(
     context: &Context,

@@ -52,7 +52,8 @@ pub fn certificate(
         return Err(finding(Reason::TlsSecretNotFound, message));
     };
     let part = |key: &str| {
-        let message = format!("it has no key {key}; a Secret of type kubernetes.io/tls has tls.crt and tls.key");
+        let message =
+            format!("it has no key {key}; a Secret of type kubernetes.io/tls has tls.crt and tls.key");
         value(secret, key).ok_or_else(|| finding(Reason::TlsSecretIncomplete, message))
     };
     let (chain, key) = (part("tls.crt")?, part("tls.key")?);

@@ -102,7 +102,7 @@ where
 
 async fn timed(registry: Arc<Guarded>, reconciler: Arc<Reconciler>) -> Result<Action, ReconcileError> {
     let started = Instant::now();
-    let result = reconcile(Arc::clone(&registry), Arc::clone(&reconciler)).await;
+    let result = Box::pin(reconcile(&registry, &reconciler)).await;
     let outcome = if result.is_ok() { Outcome::Success } else { Outcome::Error };
     reconciler.context.metrics.reconciled("Registry", outcome, started.elapsed());
     if result.is_ok() {
@@ -115,12 +115,10 @@ async fn timed(registry: Arc<Guarded>, reconciler: Arc<Reconciler>) -> Result<Ac
 #[allow(clippy::needless_pass_by_value)]
 fn error_policy(registry: Arc<Guarded>, error: &ReconcileError, reconciler: Arc<Reconciler>) -> Action {
     let wait = reconciler.failures.again(&key(&registry));
-    match error {
-        // Two writers met; that is not worth a person's time.
-        ReconcileError::Apply(super::apply::ApplyError::Lost { .. }) => {
-            tracing::debug!(registry = key(&registry), %error, ?wait, "a round is repeated");
-        }
-        _ => tracing::warn!(registry = key(&registry), %error, ?wait, "a round failed; it is tried again"),
+    if error.is_lost_race() {
+        tracing::debug!(registry = key(&registry), %error, ?wait, "a round is repeated");
+    } else {
+        tracing::warn!(registry = key(&registry), %error, ?wait, "a round failed; it is tried again");
     }
     Action::requeue(wait)
 }

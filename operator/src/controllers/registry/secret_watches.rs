@@ -37,14 +37,15 @@ impl Drop for Watch {
 impl SecretWatches {
     /// No watches yet, and the stream of Registries whose Secrets change.
     pub(super) fn new(client: Client) -> (Self, UnboundedReceiver<Target>) {
-        let (changed, changes) = unbounded();
-        (Self { client, changed, running: Mutex::default() }, changes)
+        let (changed, receiver) = unbounded();
+        (Self { client, changed, running: Mutex::default() }, receiver)
     }
 
     /// Watches the Secrets that `registry` refers to now, and no longer those that it referred to before.
     pub(super) fn watch(&self, registry: &Registry) {
         let spec = &registry.spec;
-        let names: BTreeSet<&str> = [certificate_name(spec), htpasswd_name(spec)].into_iter().flatten().collect();
+        let names: BTreeSet<&str> =
+            [certificate_name(spec), htpasswd_name(spec)].into_iter().flatten().collect();
         let target = target(registry);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if names.is_empty() {

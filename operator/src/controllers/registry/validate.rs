@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use entrepot_crds::conditions::{ConditionType, Reason};
 use entrepot_crds::names::{Names, Network};
 use entrepot_crds::node_report::NodeReport;
-use entrepot_crds::{NodeAccessMode, PodTemplate, Registry, RegistrySpec, Service as ServiceSpec, VolumeStorage};
+use entrepot_crds::{
+    NodeAccessMode, PodTemplate, Registry, RegistrySpec, Service as ServiceSpec, VolumeStorage,
+};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service};
 
@@ -79,7 +81,9 @@ pub enum Storage {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// Neither a size nor a claim.
-    #[error("spec.storage.volume needs either size, for a new volume, or existingClaim, for one that is there")]
+    #[error(
+        "spec.storage.volume needs either size, for a new volume, or existingClaim, for one that is there"
+    )]
     NoVolume,
     /// A size that is no positive quantity.
     #[error("spec.storage.volume.size: {size:?} is no positive quantity such as 20Gi")]
@@ -188,4 +192,3 @@ pub fn cluster_ips(service: &Service) -> Vec<IpAddr> {
     let ips = service.spec.as_ref().and_then(|spec| spec.cluster_ips.as_ref());
     ips.into_iter().flatten().filter_map(|ip| ip.parse().ok()).collect()
 }
-

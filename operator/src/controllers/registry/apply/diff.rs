@@ -8,10 +8,12 @@ use crate::controllers::quantity::Quantity;
 /// controllers add) is no difference.
 pub(super) fn differs(wanted: &Value, live: &Value) -> bool {
     match (wanted, live) {
-        (Value::Object(wanted), Value::Object(live)) => wanted.iter().any(|(key, value)| match live.get(key) {
-            Some(live) => differs(value, live),
-            None => !is_empty(value),
-        }),
+        (Value::Object(wanted), Value::Object(live)) => {
+            wanted.iter().any(|(key, value)| match live.get(key) {
+                Some(live) => differs(value, live),
+                None => !is_empty(value),
+            })
+        }
         (Value::Array(wanted), Value::Array(live)) => lists_differ(wanted, live),
         (Value::String(_) | Value::Number(_), Value::String(_) | Value::Number(_)) => {
             wanted != live && !same_quantity(wanted, live)
@@ -120,7 +122,7 @@ mod tests {
                 let unique = |key: &str| {
                     let mut seen: Vec<&Value> = items.iter().filter_map(|item| item.get(key)).collect();
                     let all = seen.len();
-                    seen.sort_by_key(|value| value.to_string());
+                    seen.sort_by_key(ToString::to_string);
                     seen.dedup();
                     seen.len() == all
                 };

@@ -81,7 +81,7 @@ pub async fn apply(client: &Client, validated: &Validated, plan: Plan) -> Result
     let tls = round.generated(&writer, tls, &live.tls).await?;
     round.owned(&writer, config_map, &live.config_map).await?;
     round.owned(&writer, trust, &live.trust).await?;
-    let deployment = round.owned(&writer, deployment, &live.deployment).await?;
+    let deployment = Box::pin(round.owned(&writer, deployment, &live.deployment)).await?;
     Ok(Applied { claim, ca, tls, admin, pull, service, deployment, refusals })
 }
 

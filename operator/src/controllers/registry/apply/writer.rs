@@ -28,7 +28,11 @@ pub(super) trait Applicable:
 }
 
 impl<T> Applicable for T where
-    T: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize
+    T: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize
 {
 }
 
@@ -57,7 +61,11 @@ impl Writer {
 
     /// An object that is applied: created by POST, so that nobody's object is taken over, and from then on kept by
     /// server-side apply.
-    pub(super) async fn owned<T: Applicable>(&self, mut wanted: T, live: Option<&T>) -> Result<T, ApplyError> {
+    pub(super) async fn owned<T: Applicable>(
+        &self,
+        mut wanted: T,
+        live: Option<&T>,
+    ) -> Result<T, ApplyError> {
         stamp(&mut wanted)?;
         match live {
             None => self.create(&wanted).await,
@@ -118,7 +126,11 @@ impl Writer {
 
     /// Generated material: created by POST and changed only as it was read, never by apply, so that of two writers one
     /// loses and reads what the other made.
-    pub(super) async fn generated(&self, wanted: Secret, live: Option<&Secret>) -> Result<Secret, ApplyError> {
+    pub(super) async fn generated(
+        &self,
+        wanted: Secret,
+        live: Option<&Secret>,
+    ) -> Result<Secret, ApplyError> {
         let Some(live) = live else { return self.create(&wanted).await };
         let name = wanted.name_any();
         if !differs(&json::<Secret>(&name, &wanted)?, &json::<Secret>(&name, live)?) {
@@ -203,10 +215,7 @@ fn merged_metadata<T: Resource>(live: &T, wanted: &T) -> ObjectMeta {
 }
 
 /// The wanted size, if it is larger than the live one: a retained claim may be larger than a new Registry asks for.
-fn larger(
-    wanted: &PersistentVolumeClaim,
-    live: &PersistentVolumeClaim,
-) -> Option<ApiQuantity> {
+fn larger(wanted: &PersistentVolumeClaim, live: &PersistentVolumeClaim) -> Option<ApiQuantity> {
     let size = |claim: &PersistentVolumeClaim| {
         claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage").cloned()
     };

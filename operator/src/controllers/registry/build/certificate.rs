@@ -25,15 +25,14 @@ pub(super) fn build(
         (Err(finding), _) | (_, Err(finding)) => return Ok(Err(finding)),
     };
     let current = live.and_then(pair).filter(|(chain, key)| is_good(chain, key, &authority, &sans, now));
-    let (chain, key) = match current {
-        Some(pair) => pair,
-        None => {
-            let sans: Vec<San> = sans.into_iter().collect();
-            let issued = authority
-                .issue(&sans, now)
-                .map_err(|source| BuildError::Certificate { what: "server certificate", source })?;
-            (issued.cert_pem, issued.key_pem)
-        }
+    let (chain, key) = if let Some(pair) = current {
+        pair
+    } else {
+        let sans: Vec<San> = sans.into_iter().collect();
+        let issued = authority
+            .issue(&sans, now)
+            .map_err(|source| BuildError::Certificate { what: "server certificate", source })?;
+        (issued.cert_pem, issued.key_pem)
     };
     let meta = metadata::owned(validated, validated.names.tls_secret());
     Ok(Ok(secret::secret(meta, secret::TLS, [("tls.crt", &chain), ("tls.key", &key)])))

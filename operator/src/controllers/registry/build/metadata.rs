@@ -8,7 +8,7 @@ use kube::Resource;
 
 use super::super::validate::Validated;
 
-/// What keeps GitOps tools from removing what a Registry leaves behind: they see objects that no manifest mentions.
+/// What keeps `GitOps` tools from removing what a Registry leaves behind: they see objects that no manifest mentions.
 const KEEP: [(&str, &str); 2] =
     [("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"), ("helm.sh/resource-policy", "keep")];
 

@@ -3,8 +3,8 @@
 use entrepot_crds::names::ports;
 use entrepot_crds::{PodTemplateSpec as UserPod, labels};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSecurityContext, PodSpec,
-    Probe, SeccompProfile, SecurityContext, SleepAction, VolumeMount,
+    Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSecurityContext,
+    PodSpec, Probe, SeccompProfile, SecurityContext, SleepAction, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 

@@ -12,8 +12,10 @@ pub(super) const OPAQUE: &str = "Opaque";
 
 /// A Secret of `kind` that holds `values`.
 pub(super) fn secret<const N: usize>(metadata: ObjectMeta, kind: &str, values: [(&str, &str); N]) -> Secret {
-    let data: BTreeMap<String, ByteString> =
-        values.into_iter().map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+    let data: BTreeMap<String, ByteString> = values
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())))
+        .collect();
     Secret { metadata, type_: Some(kind.to_owned()), data: Some(data), ..Secret::default() }
 }
 

@@ -98,7 +98,7 @@ fn certificate(applied: &Applied, findings: &[Finding]) -> Verdict {
         return Verdict::of(finding);
     }
     match applied.tls {
-        Some(_) => Verdict::yes(Reason::CertificateValid, "the certificates are valid and mounted"),
+        Some(_) => Verdict::yes(Reason::CertificateValid, "the certificates are valid"),
         None => Verdict::no(Reason::Progressing, "the certificate is being made"),
     }
 }

@@ -22,12 +22,9 @@ pub(super) fn verdicts(
         .iter()
         .find(|one| one.condition == ConditionType::Reconciling && one.reason != Reason::Suspended);
     let refused = waiting.filter(|finding| finding.reason == Reason::WriteRefused);
-    let ready = match (stalled, refused, unmet, waiting) {
-        (Some(finding), _, _, _) | (None, Some(finding), _, _) => Verdict::of(finding),
-        (None, None, Some(part), _) => part.clone(),
-        (None, None, None, Some(finding)) => Verdict::of(finding),
-        (None, None, None, None) => Verdict::yes(Reason::AsSpecified, "the registry serves as the spec asks"),
-    };
+    let worst = stalled.or(refused).map(Verdict::of).or_else(|| unmet.cloned()).or(waiting.map(Verdict::of));
+    let ready =
+        worst.unwrap_or_else(|| Verdict::yes(Reason::AsSpecified, "the registry serves as the spec asks"));
     let reconciling = match (suspended, stalled, ready.status) {
         (Some(hold), _, _) => Verdict::of(hold),
         (None, Some(finding), _) => Verdict::no(finding.reason, "waits for a person; see Stalled"),
