@@ -63,7 +63,7 @@ impl Auth {
         }
         let htpasswd = reader.present_section(&mut auth, "htpasswd");
         let nothing_else = auth.is_empty();
-        reader.refuse_the_rest(auth, &["htpasswd"]);
+        reader.refuse_the_rest(&auth, &["htpasswd"]);
         let Some(mut htpasswd) = htpasswd else {
             if nothing_else && reader.problems.is_empty() {
                 // An empty `auth` is somebody who wanted authentication and would get none.
@@ -74,7 +74,7 @@ impl Auth {
         };
         let realm = reader.header_text(&mut htpasswd, "realm").unwrap_or_else(|| "Registry".into());
         let path = reader.required_path(&mut htpasswd, "path", "name the htpasswd file");
-        reader.refuse_the_rest(htpasswd, &["realm", "path"]);
+        reader.refuse_the_rest(&htpasswd, &["realm", "path"]);
         Some(Self { htpasswd: Htpasswd { realm, path: path? } })
     }
 }

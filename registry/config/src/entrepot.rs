@@ -68,18 +68,18 @@ impl Entrepot {
     pub(crate) fn read(reader: &mut Reader, mut section: Section) -> Self {
         let mut http = reader.section(&mut section, "http");
         let secret_file = reader.path(&mut http, "secretFile");
-        reader.refuse_the_rest(http, &["secretFile"]);
+        reader.refuse_the_rest(&http, &["secretFile"]);
         let mut tls = reader.section(&mut section, "tls");
         let mut certificates = Vec::new();
         for mut item in reader.sections(&mut tls, "certificates") {
             certificates.extend(CertificatePair::read(reader, &mut item));
-            reader.refuse_the_rest(item, &["certificate", "key"]);
+            reader.refuse_the_rest(&item, &["certificate", "key"]);
         }
-        reader.refuse_the_rest(tls, &["certificates"]);
+        reader.refuse_the_rest(&tls, &["certificates"]);
         let mut auth = reader.section(&mut section, "auth");
         let managed = ManagedUsers::read(reader, &mut auth);
-        reader.refuse_the_rest(auth, &["managed"]);
-        reader.refuse_the_rest(section, &["http", "tls", "auth"]);
+        reader.refuse_the_rest(&auth, &["managed"]);
+        reader.refuse_the_rest(&section, &["http", "tls", "auth"]);
         Self {
             http: EntrepotHttp { secret_file },
             tls: EntrepotTls { certificates },
@@ -111,7 +111,7 @@ impl ManagedUsers {
         let mut managed = reader.present_section(section, "managed")?;
         let path = reader.required_path(&mut managed, "path", "name the htpasswd file");
         let pull_only = reader.strings(&mut managed, "pullOnly");
-        reader.refuse_the_rest(managed, &["path", "pullOnly"]);
+        reader.refuse_the_rest(&managed, &["path", "pullOnly"]);
         Some(Self { path: path?, pull_only })
     }
 }

@@ -69,7 +69,7 @@ impl Http {
         };
         reader.refuse(&mut section, "prefix", "the API is served at /v2/ only; remove the key");
         reader.refuse(&mut section, "net", "this server listens on TCP only; remove the key");
-        reader.warn_about_the_rest(section, &["headers", "http2", "h2c"]);
+        reader.warn_about_the_rest(&mut section, &["headers", "http2", "h2c"]);
         http
     }
 }
@@ -84,7 +84,7 @@ fn read_tls(reader: &mut Reader, section: &mut Section) -> Option<CertificatePai
         reader.refuse(&mut tls, key, "TLS 1.2 and 1.3 are spoken, with safe suites only; remove the key");
     }
     reader.refuse(&mut tls, "letsencrypt", "mount a certificate and name it in certificate and key");
-    reader.refuse_the_rest(tls, &["certificate", "key"]);
+    reader.refuse_the_rest(&tls, &["certificate", "key"]);
     pair
 }
 
@@ -95,9 +95,9 @@ impl Debug {
         let mut prometheus = reader.section(&mut debug, "prometheus");
         let enabled = reader.boolean(&mut prometheus, "enabled").unwrap_or_default();
         let path = reader.url_path(&mut prometheus, "path").unwrap_or_else(|| "/metrics".into());
-        reader.warn_about_the_rest(prometheus, &[]);
+        reader.warn_about_the_rest(&mut prometheus, &[]);
         let place = debug.place.clone();
-        reader.warn_about_the_rest(debug, &[]);
+        reader.warn_about_the_rest(&mut debug, &[]);
         if addr.is_none() {
             reader.warnings.push(Warning::DebugWithoutAddress { place });
         }

@@ -114,5 +114,5 @@ fn finish(reader: &mut Reader, mut document: Section) {
         &mut document,
         &["loglevel", "notifications", "redis", "health", "compatibility", "catalog", "reporting"],
     );
-    reader.refuse_the_rest(document, &["version", "log", "storage", "auth", "http", "entrepot"]);
+    reader.refuse_the_rest(&document, &["version", "log", "storage", "auth", "http", "entrepot"]);
 }

@@ -67,8 +67,8 @@ impl Log {
         let formatter = Formatter::read(reader, &mut section);
         let mut access = reader.section(&mut section, "accesslog");
         let disabled = reader.boolean(&mut access, "disabled").unwrap_or_default();
-        reader.warn_about_the_rest(access, &[]);
-        reader.warn_about_the_rest(section, &["fields", "hooks", "reportcaller"]);
+        reader.warn_about_the_rest(&mut access, &[]);
+        reader.warn_about_the_rest(&mut section, &["fields", "hooks", "reportcaller"]);
         Self { level, formatter, accesslog: AccessLog { disabled } }
     }
 }

@@ -234,7 +234,7 @@ impl Reader {
     }
 
     /// Ends a section where an unknown key may be a misspelt safeguard.
-    pub(crate) fn refuse_the_rest(&mut self, section: Section, known: &[&str]) {
+    pub(crate) fn refuse_the_rest(&mut self, section: &Section, known: &[&str]) {
         for (key, node) in &section.entries {
             let (place, key) = (node.place.clone(), section.key(key));
             self.problems.push(Problem::Unknown { place, key, known: known.join(", ") });
@@ -242,8 +242,8 @@ impl Reader {
     }
 
     /// Ends a section where an unknown key does no harm; `ignored` are known to distribution.
-    pub(crate) fn warn_about_the_rest(&mut self, mut section: Section, ignored: &[&str]) {
-        self.ignore(&mut section, ignored);
+    pub(crate) fn warn_about_the_rest(&mut self, section: &mut Section, ignored: &[&str]) {
+        self.ignore(section, ignored);
         for (key, node) in &section.entries {
             self.warnings.push(Warning::UnknownKey { place: node.place.clone(), key: section.key(key) });
         }

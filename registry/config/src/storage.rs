@@ -56,13 +56,13 @@ impl Storage {
         let rootdirectory =
             reader.path(&mut filesystem, "rootdirectory").unwrap_or_else(|| Filesystem::DEFAULT_ROOT.into());
         reader.ignore(&mut filesystem, &["maxthreads"]);
-        reader.refuse_the_rest(filesystem, &["rootdirectory"]);
+        reader.refuse_the_rest(&filesystem, &["rootdirectory"]);
         let mut delete = reader.section(&mut section, "delete");
         let enabled = reader.boolean(&mut delete, "enabled").unwrap_or_default();
-        reader.refuse_the_rest(delete, &["enabled"]);
+        reader.refuse_the_rest(&delete, &["enabled"]);
         Self::read_maintenance(reader, &mut section);
         reader.ignore(&mut section, &["cache", "redirect", "tag"]);
-        reader.refuse_the_rest(section, &["filesystem", "delete"]);
+        reader.refuse_the_rest(&section, &["filesystem", "delete"]);
         Self { filesystem: Filesystem { rootdirectory }, delete: Delete { enabled } }
     }
 
@@ -71,6 +71,6 @@ impl Storage {
         let mut maintenance = reader.section(section, "maintenance");
         reader.ignore(&mut maintenance, &["uploadpurging"]);
         reader.refuse(&mut maintenance, "readonly", "this server cannot be made read-only; remove the key");
-        reader.refuse_the_rest(maintenance, &["uploadpurging"]);
+        reader.refuse_the_rest(&maintenance, &["uploadpurging"]);
     }
 }

@@ -1,0 +1,148 @@
+use std::collections::HashMap;
+
+use bcrypt::HashParts;
+
+/// Beyond this one check takes more than ten seconds of a processor, and checks go one at a time.
+const MAX_COST: u32 = 16;
+
+/// bcrypt's answer for nobody: 22 characters of salt and 31 of hash that no password gives.
+const NOBODY: &str = ".....................................................";
+
+/// An htpasswd file: names and bcrypt hashes.
+#[derive(Clone, Default)]
+pub struct Htpasswd {
+    hashes: HashMap<Box<str>, Box<str>>,
+    cost: u32,
+}
+
+/// What is wrong with an htpasswd file. A hash is never repeated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HtpasswdError {
+    /// No colon, or nothing before it.
+    #[error("line {line}: must be `name:hash`")]
+    Malformed {
+        /// One-based.
+        line: usize,
+    },
+    /// Another algorithm, or a damaged hash.
+    #[error("line {line}: the hash of `{name}` is not bcrypt; make it with `htpasswd -B`")]
+    NotBcrypt {
+        /// One-based.
+        line: usize,
+        /// Whose.
+        name: String,
+    },
+    /// A hash that takes too long to check.
+    #[error("line {line}: the hash of `{name}` has cost {cost}; at most {MAX_COST} is accepted")]
+    Cost {
+        /// One-based.
+        line: usize,
+        /// Whose.
+        name: String,
+        /// bcrypt's cost: each step doubles the work.
+        cost: u32,
+    },
+    /// The same name twice.
+    #[error("line {line}: `{name}` is there already")]
+    Twice {
+        /// One-based, of the second one.
+        line: usize,
+        /// Whose.
+        name: String,
+    },
+}
+
+impl Htpasswd {
+    /// From the file's text. Empty lines and lines that begin with `#` are skipped.
+    pub fn parse(text: &str) -> Result<Self, HtpasswdError> {
+        let mut file = Self::default();
+        for (index, text) in text.lines().enumerate() {
+            let text = text.trim();
+            if !text.is_empty() && !text.starts_with('#') {
+                file.add(index + 1, text)?;
+            }
+        }
+        Ok(file)
+    }
+
+    fn add(&mut self, line: usize, text: &str) -> Result<(), HtpasswdError> {
+        let (name, hash) = text.split_once(':').ok_or(HtpasswdError::Malformed { line })?;
+        if name.is_empty() {
+            return Err(HtpasswdError::Malformed { line });
+        }
+        let name = || name.to_owned();
+        let parts: HashParts = hash.parse().map_err(|_| HtpasswdError::NotBcrypt { line, name: name() })?;
+        let cost = parts.get_cost();
+        if cost > MAX_COST {
+            return Err(HtpasswdError::Cost { line, name: name(), cost });
+        }
+        self.cost = self.cost.max(cost);
+        match self.hashes.insert(name().into(), hash.into()) {
+            None => Ok(()),
+            Some(_) => Err(HtpasswdError::Twice { line, name: name() }),
+        }
+    }
+
+    /// The bcrypt hash of `name`.
+    pub fn hash(&self, name: &str) -> Option<&str> {
+        self.hashes.get(name).map(AsRef::as_ref)
+    }
+
+    /// The highest bcrypt cost in the file; 0 when it is empty.
+    pub fn cost(&self) -> u32 {
+        self.cost
+    }
+}
+
+/// A hash that no password matches and that takes as long to check as one of `cost`: an unknown name must not be told
+/// from a wrong password by the time the answer takes.
+pub(super) fn nobody(cost: u32) -> String {
+    format!("$2b${:02}${NOBODY}", cost.clamp(4, MAX_COST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: &str = "$2y$05$C4bnFzR5zqOmJZ8yRrh3qemFn4U9fDdl5Y8W0T0oQ4h9n2xXyHyJW";
+
+    fn error(text: &str) -> String {
+        Htpasswd::parse(text).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn reads_names_comments_and_both_line_ends() {
+        let file = Htpasswd::parse(&format!("# team\r\n\r\nada:{ADA}\r\nbob:{ADA}\n")).unwrap();
+        assert_eq!((file.hash("ada"), file.hash("bob"), file.hash("eve")), (Some(ADA), Some(ADA), None));
+        assert_eq!(file.cost(), 5);
+    }
+
+    #[test]
+    fn says_which_line_is_wrong() {
+        assert_eq!(error("ada\n"), "line 1: must be `name:hash`");
+        assert_eq!(error(&format!("\n:{ADA}")), "line 2: must be `name:hash`");
+        let not_bcrypt = "the hash of `ada` is not bcrypt; make it with `htpasswd -B`";
+        assert_eq!(error("#\nada:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="), format!("line 2: {not_bcrypt}"));
+        assert_eq!(error("ada:$apr1$x$y"), format!("line 1: {not_bcrypt}"));
+        assert_eq!(error("ada:$2y$05$short"), format!("line 1: {not_bcrypt}"));
+        assert_eq!(
+            error(&format!("ada:{}", ADA.replace("$05$", "$31$"))),
+            "line 1: the hash of `ada` has cost 31; at most 16 is accepted"
+        );
+        assert_eq!(error(&format!("ada:{ADA}\nada:{ADA}")), "line 2: `ada` is there already");
+    }
+
+    #[test]
+    fn nobody_costs_what_somebody_does() {
+        let parts: HashParts = nobody(5).parse().unwrap();
+        assert_eq!(parts.get_cost(), 5);
+        assert!(!bcrypt::verify("", &nobody(4)).unwrap());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in ".{0,200}") {
+            let _ = Htpasswd::parse(&text).map(|_| ());
+        }
+    }
+}
