@@ -40,7 +40,7 @@ const ATTEMPTS: usize = 5;
 pub struct Options {
     /// Keep an audit log of writes ([`ControlPlane::audit_log`]).
     pub audit_log: bool,
-    /// Run the controller manager too: garbage collection by owner, deletion of namespaces, ReplicaSets of Deployments.
+    /// Run the controller manager too: garbage collection by owner, deletion of namespaces, replicas of Deployments.
     pub controllers: bool,
 }
 
@@ -128,7 +128,7 @@ impl ControlPlane {
         let folder = tempfile::Builder::new().prefix("entrepot-apiserver-").tempdir();
         let folder = folder.map_err(|source| ControlPlaneError::Start { what: "a folder", source })?;
         let address = random_loopback();
-        write_credentials(folder.path(), address).map_err(ClusterError::from)?;
+        write_credentials(folder.path(), address)?;
         let spawn = |program: &'static str, arguments: Vec<String>| {
             let log = folder.path().join(format!("{program}.log"));
             Child::spawn(&bin.join(program), &arguments, folder.path(), &log)

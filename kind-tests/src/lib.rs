@@ -16,6 +16,7 @@ pub mod prerequisites;
 pub mod process;
 pub mod progress;
 pub mod provider;
+mod sha256;
 pub mod state;
 pub mod tools;
 pub mod wait;

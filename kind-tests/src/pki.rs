@@ -11,9 +11,9 @@ use rcgen::{
 };
 
 /// Nobody keeps a test cluster for a month.
-const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+const LIFE: Duration = Duration::from_hours(30 * 24);
 /// Clocks are set back now and then: a certificate from the future is refused.
-const BACKDATED: Duration = Duration::from_secs(3600);
+const BACKDATED: Duration = Duration::from_hours(1);
 
 /// A key or certificate could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,7 @@ impl Authority {
     }
 }
 
-/// A key pair that signs ServiceAccount tokens: the public half in PEM (SubjectPublicKeyInfo), and the private one.
+/// A key pair that signs ServiceAccount tokens: the public half in PEM (`SubjectPublicKeyInfo`), and the private one.
 ///
 /// The apiserver parses private keys in PKCS#8 for signing, but for verifying it wants the public half.
 pub fn token_key(purpose: &str) -> Result<(String, String), PkiError> {

@@ -51,7 +51,7 @@ pub fn check() -> Result<(), PrerequisiteError> {
     // Root's PATH often lacks the sbin folders when it comes from `su` or a service manager.
     let folders: Vec<PathBuf> =
         std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from)).collect();
-    missing(|program| folders.iter().any(|folder| folder.join(program).is_file()), |file| file.exists())
+    missing(|program| folders.iter().any(|folder| folder.join(program).is_file()), Path::exists)
 }
 
 fn missing(

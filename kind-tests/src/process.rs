@@ -60,6 +60,15 @@ pub async fn call<A: AsRef<OsStr>>(
     run(Command::new(program).args(arguments)).await
 }
 
+/// In the environment of what belongs to the cluster itself, so that a take-down finds even what was started a moment before
+/// its starter was killed and has not reached its namespaces yet.
+pub const MARK: &str = "ENTREPOT_KIND_PART";
+
+/// Calls `ip`, of iproute2.
+pub async fn ip(arguments: &str) -> Result<String, CommandError> {
+    run(Command::new("ip").args(arguments.split(' ')).env(MARK, "1")).await
+}
+
 /// Starts a command that outlives this process, its output going to `log`; answers its process id.
 ///
 /// `setsid` takes it out of the terminal's reach, or Ctrl-C at the prompt would end the cluster.
@@ -69,7 +78,7 @@ pub fn start(command: &std::process::Command, log: &Path) -> Result<u32, Command
     let errors = file.try_clone().map_err(|source| CommandError::Log { path: log.into(), source })?;
     let mut detached = std::process::Command::new("setsid");
     detached.arg(command.get_program()).args(command.get_args()).current_dir("/");
-    detached.env_clear();
+    detached.env_clear().env(MARK, "1");
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
             detached.env(name, value);

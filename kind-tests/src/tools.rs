@@ -7,13 +7,13 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
 use crate::{
     cache::{Cache, CacheError},
     process::{self, CommandError},
     progress::Progress,
+    sha256,
 };
 
 /// A Go module whose commands are built together.
@@ -152,14 +152,10 @@ async fn ensure_one(cache: &Cache, tool: Tool, progress: &Progress) -> Result<()
     link(cache, &recipe, &folder)
 }
 
-/// The first 12 hexadecimal digits of the SHA-256 over everything that decides what the build makes.
+/// Of everything that decides what the build makes.
 fn key(recipe: &Recipe) -> String {
-    let mut hash = Sha256::new();
-    for part in [recipe.go_mod, recipe.go_sum].iter().chain(recipe.flags) {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let parts: Vec<&str> = [recipe.go_mod, recipe.go_sum].iter().chain(recipe.flags).copied().collect();
+    sha256::key(&parts)
 }
 
 /// Builds beside the final place and renames: a build that was cut short never looks like a finished one.

@@ -74,7 +74,7 @@ mod tests {
     #[tokio::test]
     async fn the_value_is_answered_once_the_condition_holds() {
         let looks = Cell::new(0);
-        let value = wait_until("three looks", Duration::from_secs(60), || async {
+        let value = wait_until("three looks", Duration::from_mins(1), || async {
             looks.set(looks.get() + 1);
             Ok::<_, Infallible>(Seen::when(looks.get() == 3, looks.get(), looks.get()))
         });

@@ -104,7 +104,7 @@ pub async fn start(dir: &ClusterDir, inside: Inside) -> Result<Client, ClusterEr
     });
     daemon(dir, Node::N1, inside, "kube-apiserver", &arguments)?;
     let client = super::client(&dir.kubeconfig()).await?;
-    wait_ready(&client, Duration::from_secs(60)).await?;
+    wait_ready(&client, Duration::from_mins(1)).await?;
     Ok(client)
 }
 

@@ -5,12 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     cache::{Cache, CacheError},
     oci_layout::{Entry, Image, LayerFormat, Layout, LayoutError, host_architecture},
     process::{self, CommandError},
+    sha256,
 };
 
 /// The name of the image that holds a Pod's namespaces.
@@ -71,8 +70,7 @@ pub fn coredns(cache: &Cache) -> Result<PathBuf, ImageError> {
 
 /// Changes with what the image is made of and with how an image is made of it.
 fn archive_path(cache: &Cache, name: &str, made_of: &str) -> Result<PathBuf, ImageError> {
-    let digest = Sha256::new().chain_update(made_of).chain_update(include_str!("images.rs")).finalize();
-    let key: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let key = sha256::key(&[made_of, include_str!("images.rs")]);
     Ok(cache.folder("images")?.join(format!("{name}-{key}.tar")))
 }
 

@@ -26,7 +26,7 @@ use crate::{
     pki::PkiError,
     prerequisites::PrerequisiteError,
     process::{self, CommandError},
-    state::{ClusterDir, StateError},
+    state::{self, ClusterDir, StateError},
     tools::ToolError,
     wait::TimedOut,
 };
@@ -75,6 +75,9 @@ pub enum ClusterError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Programs of the cluster have ended.
+    #[error("the cluster is half dead: {} ended; bring it up again", .0.join(", "))]
+    HalfDead(Vec<String>),
     /// Something did not come about in time.
     #[error("{source}{logs}")]
     TimedOut {
@@ -135,8 +138,22 @@ fn daemon(
     command.env("PATH", format!("{}:{SYSTEM_PATH}", bin.display()));
     // The folder for temporary files is the host's own otherwise, and what is killed does not clean up.
     command.env("TMPDIR", dir.node_data(node, "tmp"));
-    process::start(&command, &dir.log(&format!("{}-{program}", node.name())))?;
+    let id = process::start(&command, &dir.log(&format!("{}-{program}", node.name())))?;
+    state::write_private(&dir.node_state(node, &format!("{program}.pid")), &format!("{id}\n"))?;
     Ok(())
+}
+
+/// The programs of a node that do not run. A dead kubelet's node stays Ready for most of a minute: its state says too little.
+fn dead_programs(dir: &ClusterDir, node: Node) -> Vec<&'static str> {
+    let network = namespaces::inode(&namespaces::network_namespace(node));
+    let runs = |program: &str| {
+        let file = dir.node_state(node, &format!("{program}.pid"));
+        let id = std::fs::read_to_string(file).unwrap_or_default();
+        // Process ids are used again, but hardly ever in the same namespace.
+        let its_network = namespaces::inode(Path::new(&format!("/proc/{}/ns/net", id.trim())));
+        its_network.is_some() && its_network == network
+    };
+    node.programs().iter().copied().filter(|program| !runs(program)).collect()
 }
 
 /// Calls `ctr` on a node, in the kubelet's namespace of containerd.

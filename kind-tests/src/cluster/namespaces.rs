@@ -106,7 +106,7 @@ impl Inside {
 
 /// Makes a node's namespaces and starts its init.
 pub async fn create(dir: &ClusterDir, node: Node) -> Result<Inside, NamespaceError> {
-    process::call("ip", ["netns", "add", node.namespace()]).await?;
+    process::ip(&format!("netns add {}", node.namespace())).await?;
     let script = init_script(&prepare(dir, node)?, &dir.node_state(node, "init-ready"));
     let mut init = Command::new("nsenter");
     init.arg(format!("--net={}", network_namespace(node).display()));
@@ -162,12 +162,12 @@ fn prepare(dir: &ClusterDir, node: Node) -> Result<Vec<(PathBuf, PathBuf)>, Stat
 fn init_script(mounts: &[(PathBuf, PathBuf)], ready: &Path) -> String {
     let mut script = String::new();
     for (source, target) in mounts {
-        script += &format!("mount --bind {} {}\n", quoted(source), quoted(target));
+        script.extend(["mount --bind ", &quoted(source), " ", &quoted(target), "\n"]);
     }
     // The kubelet's mounts must reach the containers that ask for them.
     script += "mount --make-rshared /\n";
     script += "echo 1 > /proc/sys/net/ipv4/ip_forward\n";
-    script += &format!(": > {}\n", quoted(ready));
+    script.extend([": > ", &quoted(ready), "\n"]);
     script += "while :; do sleep 3600; done\n";
     script
 }

@@ -12,17 +12,17 @@ const ROUTE_METRIC: &str = "42000";
 /// Joins the nodes' namespaces, which exist, to each other and the first one to the host.
 pub async fn connect() -> Result<(), CommandError> {
     for arguments in connect_commands() {
-        process::call("ip", arguments.split(' ')).await?;
+        process::ip(&arguments).await?;
     }
     Ok(())
 }
 
 /// Removes what [`connect`] made outside the namespaces; what is not there counts as removed.
 pub async fn disconnect() {
-    let _ = process::call("ip", ["link", "delete", HOST_DEVICE]).await;
+    let _ = process::ip(&format!("link delete {HOST_DEVICE}")).await;
     for range in refused_ranges() {
         let route = format!("route delete unreachable {range} metric {ROUTE_METRIC} proto {ROUTE_PROTOCOL}");
-        let _ = process::call("ip", route.split(' ')).await;
+        let _ = process::ip(&route).await;
     }
 }
 

@@ -67,6 +67,22 @@ impl Node {
         }
     }
 
+    /// What runs on it for as long as it lives.
+    pub fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::N1 => &[
+                "etcd",
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "containerd",
+                "kubelet",
+                "kube-proxy",
+            ],
+            Self::N2 => &["containerd", "kubelet", "kube-proxy"],
+        }
+    }
+
     /// The other node.
     pub fn other(self) -> Self {
         match self {

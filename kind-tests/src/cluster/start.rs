@@ -37,7 +37,7 @@ pub async fn up(dir: &ClusterDir, progress: &Progress) -> Result<(), ClusterErro
     }
     tools::ensure(&cache, &Tool::CLUSTER, progress).await?;
     let images = vec![images::pause(&cache).await?, images::coredns(&cache)?];
-    let started = start(dir, &cache, &images, progress).await;
+    let started = Box::pin(start(dir, &cache, &images, progress)).await;
     started.map_err(|error| with_logs(error, dir))
 }
 
@@ -55,6 +55,11 @@ pub async fn down(dir: &ClusterDir, progress: &Progress) -> Result<(), ClusterEr
 pub async fn healthy(dir: &ClusterDir, bound: Duration) -> Result<(), ClusterError> {
     for node in Node::ALL {
         Inside::of(dir, node)?;
+        let dead = super::dead_programs(dir, node);
+        if !dead.is_empty() {
+            let named = dead.iter().map(|program| format!("{program} of {}", node.name())).collect();
+            return Err(ClusterError::HalfDead(named));
+        }
     }
     if !dir.ready_marker().exists() {
         return Err(namespaces::NamespaceError::Absent("n1").into());

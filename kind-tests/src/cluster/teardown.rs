@@ -24,7 +24,7 @@ use super::{
     plan::Node,
 };
 use crate::{
-    process::{self, CommandError},
+    process::{self, CommandError, MARK},
     state::ClusterDir,
     wait::{Seen, TimedOut, wait_until},
 };
@@ -91,7 +91,7 @@ async fn end_processes() -> Result<(), TeardownError> {
         .map_err(TeardownError::Processes)
 }
 
-/// Every process in a node's network namespace or control group, except this one.
+/// Every process in a node's network namespace or control group or with the cluster's mark, except this one.
 fn processes() -> BTreeSet<i32> {
     let namespaces: Vec<_> = Node::ALL.iter().filter_map(|node| inode(&network_namespace(*node))).collect();
     let mut found = cgroups::members();
@@ -99,13 +99,18 @@ fn processes() -> BTreeSet<i32> {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
-        let network = inode(&entry.path().join("ns/net"));
-        if network.is_some_and(|network| namespaces.contains(&network)) {
+        let inside = inode(&entry.path().join("ns/net")).is_some_and(|network| namespaces.contains(&network));
+        if inside || is_marked(&entry.path()) {
             found.insert(pid);
         }
     }
     found.remove(&(i32::try_from(std::process::id()).unwrap_or_default()));
     found
+}
+
+fn is_marked(process: &Path) -> bool {
+    let environment = fs::read(process.join("environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == format!("{MARK}=1").as_bytes())
 }
 
 fn describe(processes: &BTreeSet<i32>) -> Vec<String> {
@@ -119,7 +124,7 @@ fn describe(processes: &BTreeSet<i32>) -> Vec<String> {
 /// `ip netns delete` fails on a file that a killed `ip netns add` made but did not mount yet.
 async fn delete_namespace(node: Node) -> Result<(), TeardownError> {
     let path = network_namespace(node);
-    let Err(error) = process::call("ip", ["netns", "delete", node.namespace()]).await else { return Ok(()) };
+    let Err(error) = process::ip(&format!("netns delete {}", node.namespace())).await else { return Ok(()) };
     let _ = umount2(&path, MntFlags::MNT_DETACH);
     if fs::remove_file(&path).is_err() && path.exists() { Err(error.into()) } else { Ok(()) }
 }

@@ -27,7 +27,7 @@ use crate::{
     wait::{Seen, TimedOut, wait_until},
 };
 
-/// The StorageClass of these volumes.
+/// The storage class of these volumes.
 pub const STORAGE_CLASS: &str = "local";
 const PER_NODE: usize = 20;
 /// Nothing enforces it.
@@ -65,7 +65,7 @@ struct Volume {
     folder: PathBuf,
 }
 
-/// Makes the StorageClass.
+/// Makes the storage class.
 pub async fn create_class(client: &Client) -> Result<(), ClusterError> {
     let class = StorageClass {
         metadata: ObjectMeta {
@@ -149,9 +149,9 @@ fn empty(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?
+            fs::remove_dir_all(entry.path())?;
         } else {
-            fs::remove_file(entry.path())?
+            fs::remove_file(entry.path())?;
         }
     }
     std::os::unix::fs::chown(folder, Some(0), Some(0))?;

@@ -27,7 +27,7 @@ pub enum Capability {
     RunOnNode,
     /// Giving the nodes an image without a registry.
     LoadImages,
-    /// Volumes of the StorageClass `local` that are replaced once released.
+    /// Volumes of the storage class `local` that are replaced once released.
     LocalVolumes,
     /// Reading the apiserver's audit log.
     AuditLog,
