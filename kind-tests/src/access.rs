@@ -9,11 +9,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, ResourceExt};
 
-use crate::{
-    cluster::ClusterError,
-    progress::Progress,
-    wait::Seen,
-};
+use crate::{cluster::ClusterError, progress::Progress, wait::Seen};
 
 /// A user of a Registry as its Secret names it.
 #[derive(Clone, PartialEq, Eq)]
@@ -121,15 +117,20 @@ impl Access {
         let url = status.internal_url.ok_or_else(|| absent("status.internalURL"))?;
         let host = url.strip_prefix("https://").ok_or_else(|| absent("https:// in status.internalURL"))?;
         let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
-        let trust = config_maps.get(&names.trust_config_map()).await.map_err(api_error("read the trust bundle"))?;
+        let trust =
+            config_maps.get(&names.trust_config_map()).await.map_err(api_error("read the trust bundle"))?;
         let ca = trust.data.unwrap_or_default().remove("ca.crt");
         let port = host.split_once(':').map(|(_, port)| format!(":{port}")).unwrap_or_default();
         Ok(Self {
             address: format!("{ip}{port}"),
             host: host.to_owned(),
             ca: ca.ok_or_else(|| absent("ca.crt in the trust bundle"))?,
-            admin: credential(client, &namespace, &names.admin_secret()).await?.ok_or_else(|| absent("admin's credential"))?,
-            pull: credential(client, &namespace, &names.pull_secret()).await?.ok_or_else(|| absent("pull-only credential"))?,
+            admin: credential(client, &namespace, &names.admin_secret())
+                .await?
+                .ok_or_else(|| absent("admin's credential"))?,
+            pull: credential(client, &namespace, &names.pull_secret())
+                .await?
+                .ok_or_else(|| absent("pull-only credential"))?,
         })
     }
 }
@@ -141,7 +142,9 @@ async fn credential(client: &Client, namespace: &str, name: &str) -> Result<Opti
     let mut text = |key: &str| data.remove(key).and_then(|ByteString(bytes)| String::from_utf8(bytes).ok());
     let parts = (text("username"), text("password"), text(".dockerconfigjson"));
     Ok(match parts {
-        (Some(username), Some(password), Some(docker_config)) => Some(Credential { username, password, docker_config }),
+        (Some(username), Some(password), Some(docker_config)) => {
+            Some(Credential { username, password, docker_config })
+        }
         _ => None,
     })
 }

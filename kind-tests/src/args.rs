@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Bring the cluster up, or make sure that it is; builds what it needs, which takes minutes the first time
     Up,
+    /// From nothing to a Pod on each node that runs an image out of a Registry; `make images` comes first
+    Demo,
     /// Take the cluster down and leave nothing behind but the cache
     Down,
     /// Say whether the cluster is up and well

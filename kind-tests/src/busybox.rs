@@ -3,7 +3,7 @@
 use crate::oci_layout::{Entry, Image, LayerFormat, host_architecture};
 
 /// Where Debian's package puts the program.
-const PROGRAM: &str = "/bin/busybox";
+pub const PROGRAM: &str = "/bin/busybox";
 /// The commands that the image has under their own names; any other is `busybox NAME`.
 const COMMANDS: [&str; 20] = [
     "cat", "chmod", "cp", "date", "echo", "env", "grep", "httpd", "id", "ls", "mkdir", "nslookup", "ps",

@@ -47,6 +47,11 @@ impl Cluster {
         self.provider.capabilities().contains(&capability)
     }
 
+    /// An error that names what this cluster cannot do, if it cannot.
+    pub fn require(&self, capability: Capability) -> Result<(), ClusterError> {
+        if self.can(capability) { Ok(()) } else { Err(self.provider.incapable(capability)) }
+    }
+
     /// Makes a namespace of its own for a story: `<prefix>-<8 hexadecimal digits>`.
     pub async fn namespace(&self, prefix: &str) -> Result<Namespace, ClusterError> {
         Namespace::create(self.client(), &self.kubeconfig, prefix).await

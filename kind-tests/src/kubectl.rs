@@ -50,7 +50,8 @@ impl Kubectl {
 
     /// Applies the objects of a file by server-side apply, which has no limit on their size.
     pub async fn apply_server_side(&self, file: &Path) -> Result<String, CommandError> {
-        self.run(&["apply", "--server-side", "--force-conflicts", "--filename", &file.display().to_string()]).await
+        self.run(&["apply", "--server-side", "--force-conflicts", "--filename", &file.display().to_string()])
+            .await
     }
 
     /// Applies objects that are written in YAML or JSON, by client-side apply.

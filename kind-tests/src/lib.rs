@@ -1,13 +1,18 @@
 //! Brings a real cluster up and down, and tells the user stories on it.
 
+pub mod access;
 pub mod apiserver;
 pub mod busybox;
 pub mod cache;
 mod child;
 pub mod cluster;
 pub mod control_plane;
+pub mod crane;
+pub mod demo;
 pub mod handle;
+pub mod installation;
 pub mod kubeconfig;
+pub mod kubectl;
 pub mod namespace;
 pub mod oci_layout;
 pub mod pki;

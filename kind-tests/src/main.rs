@@ -9,6 +9,7 @@ use clap::Parser;
 use entrepot_kind_tests::{
     cache::Cache,
     cluster::ClusterError,
+    demo::{self, DemoError},
     progress::Progress,
     provider::{self, Built, Capability, Provider},
     tools,
@@ -26,9 +27,10 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<ExitCode, ClusterError> {
+async fn run(command: Command) -> Result<ExitCode, DemoError> {
     let (provider, progress) = (provider::chosen(), Progress::on_stderr());
     match command {
+        Command::Demo => println!("{}", Box::pin(demo::run(&progress)).await?),
         Command::Up => {
             let kubeconfig = provider.up(&progress).await?;
             explain(provider.as_ref(), &kubeconfig, &Cache::from_environment()?.bin());
@@ -49,7 +51,7 @@ async fn run(command: Command) -> Result<ExitCode, ClusterError> {
                 progress.step(&what, provider.load_image(&file)).await?;
             }
         }
-        Command::On { node, command } => return on(provider.as_ref(), node, &command),
+        Command::On { node, command } => return Ok(on(provider.as_ref(), node, &command)?),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,9 @@
 //! Says what is being done and for how long, so that a wait of minutes is never a silent one.
 
 use std::{
-    cell::RefCell,
     future::Future,
     io::IsTerminal,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -51,18 +51,19 @@ impl Progress {
     {
         let what = format!("waiting for {awaited}");
         let bar = self.terminal.then(|| spinner(&what));
-        let shown = RefCell::new(String::new());
+        let shown = Mutex::new(String::new());
         let show = |state: &str| {
-            if *shown.borrow() == state {
+            let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if *shown == state {
                 return;
             }
-            state.clone_into(&mut shown.borrow_mut());
+            state.clone_into(&mut shown);
             match &bar {
                 Some(bar) => bar.set_message(format!("{what}: {state}")),
                 None => eprintln!("{what}: {state}"),
             }
         };
-        let told = wait_until(awaited, bound, || {
+        let told = Box::pin(wait_until(awaited, bound, || {
             let seen = look();
             let show = &show;
             async move {
@@ -74,7 +75,7 @@ impl Progress {
                 }
                 seen
             }
-        });
+        }));
         match &bar {
             None => self.step(&what, told).await,
             Some(bar) => {
