@@ -44,7 +44,7 @@ impl BlobContent {
 
 impl fmt::Debug for BlobContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlobContent").field("digest", &self.digest).field("size", &self.size()).finish()
+        write!(f, "BlobContent({}, {} bytes)", self.digest, self.size())
     }
 }
 

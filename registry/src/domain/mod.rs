@@ -8,6 +8,8 @@ mod locks;
 mod manifests;
 mod put_plan;
 mod registry;
+#[cfg(test)]
+mod tests;
 mod uploads;
 
 pub use blobs::{Blob, BlobContent};

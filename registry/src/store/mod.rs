@@ -9,6 +9,8 @@
 //! **Exclusion.** The store makes each mutation atomic by itself: a reader sees all of a blob, link or tag or none of it.
 //! What must hold *between* objects (a manifest's links exist) is the domain's, which holds its locks meanwhile.
 
+#[cfg(test)]
+mod contract;
 mod error;
 pub mod filesystem;
 mod mutation;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use entrepot_oci::RepositoryName;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// How long an upload can be gone on with; distribution purges what is older, too.
@@ -34,10 +34,10 @@ pub struct Session {
 impl Sessions {
     /// With `secret` as the key; it must be the same after a restart, or uploads begun before are unknown.
     pub fn new(secret: &[u8]) -> Self {
-        // An HMAC takes a key of any length (RFC 2104): longer ones are hashed, shorter ones padded.
-        #[allow(clippy::expect_used)]
-        let key = Hmac::new_from_slice(secret).expect("an HMAC takes a key of any length");
-        Self { key }
+        // Hashed first, a secret of any length fits the key's one block.
+        let mut block = [0; 64];
+        block[..MAC].copy_from_slice(&Sha256::digest(secret));
+        Self { key: Hmac::new(&block.into()) }
     }
 
     /// The token for `session`, of 75 characters of `[A-Za-z0-9_-]`. Only `principal` can use it, only in `repository`.

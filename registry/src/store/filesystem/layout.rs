@@ -152,17 +152,33 @@ mod tests {
         let digest = Digest::of(Algorithm::Sha256, b"");
         let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let (name, tag) = ("team/app".parse().unwrap(), "v1".parse().unwrap());
-        let upload = UploadKey { repository: "team/app".parse().unwrap(), id: Uuid::nil(), started: chrono::DateTime::UNIX_EPOCH };
+        let upload = UploadKey {
+            repository: "team/app".parse().unwrap(),
+            id: Uuid::nil(),
+            started: chrono::DateTime::UNIX_EPOCH,
+        };
         let base = "/r/docker/registry/v2";
         let repository = format!("{base}/repositories/team/app");
         for (path, expected) in [
             (layout.blob(&digest), format!("{base}/blobs/sha256/e3/{hex}/data")),
             (layout.link(&name, LinkKind::Layer, &digest), format!("{repository}/_layers/sha256/{hex}/link")),
-            (layout.link(&name, LinkKind::Revision, &digest), format!("{repository}/_manifests/revisions/sha256/{hex}/link")),
+            (
+                layout.link(&name, LinkKind::Revision, &digest),
+                format!("{repository}/_manifests/revisions/sha256/{hex}/link"),
+            ),
             (layout.tag_current(&name, &tag), format!("{repository}/_manifests/tags/v1/current/link")),
-            (layout.tag_index_entry(&name, &tag, &digest), format!("{repository}/_manifests/tags/v1/index/sha256/{hex}/link")),
-            (layout.upload_data(&upload), format!("{repository}/_uploads/00000000-0000-0000-0000-000000000000/data")),
-            (layout.upload_started(&upload), format!("{repository}/_uploads/00000000-0000-0000-0000-000000000000/startedat")),
+            (
+                layout.tag_index_entry(&name, &tag, &digest),
+                format!("{repository}/_manifests/tags/v1/index/sha256/{hex}/link"),
+            ),
+            (
+                layout.upload_data(&upload),
+                format!("{repository}/_uploads/00000000-0000-0000-0000-000000000000/data"),
+            ),
+            (
+                layout.upload_started(&upload),
+                format!("{repository}/_uploads/00000000-0000-0000-0000-000000000000/startedat"),
+            ),
             (layout.lock(), "/r/entrepot/lock".into()),
         ] {
             assert_eq!(path, PathBuf::from(expected));

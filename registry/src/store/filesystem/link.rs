@@ -9,20 +9,13 @@ use crate::store::StoreError;
 /// No digest is longer, whatever its algorithm.
 const LONGEST: usize = 256;
 
-/// What a link file names, if it is there and names anything.
+/// What a link file names, if it is there and names anything. Either answer may be relied upon.
 pub(super) fn read(store: &Volume, path: &Path) -> Result<Option<Digest>, StoreError> {
-    let target = peek(store, path)?;
-    if target.is_some() {
-        store.tree.settle(path)?;
-    }
-    Ok(target)
-}
-
-/// As [`read`], without making sure that it is durable.
-pub(super) fn peek(store: &Volume, path: &Path) -> Result<Option<Digest>, StoreError> {
-    let Some(file) = if_present(store.files.open(path)).during("open", path)? else { return Ok(None) };
+    let file = if_present(store.files.open(path)).during("open", path)?;
+    store.tree.settle(path)?;
+    let Some(file) = file else { return Ok(None) };
     let mut text = [0; LONGEST];
-    let Some(read) = if_present(file.read_at(&mut text, 0)).during("read", path)? else { return Ok(None) };
+    let read = file.read_at(&mut text, 0).during("read", path)?;
     let text = text.get(..read).unwrap_or_default();
     let target = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
     if target.is_none() {

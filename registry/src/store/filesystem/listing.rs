@@ -111,7 +111,9 @@ impl Walk<'_> {
                 break;
             }
             match step.strip_suffix('/') {
-                Some(_) if self.after.is_some_and(|after| after > step.as_str() && !after.starts_with(&step)) => {}
+                Some(_)
+                    if self.after.is_some_and(|after| after > step.as_str() && !after.starts_with(&step)) => {
+                }
                 Some(name) => self.beneath(&step, &self.store.layout.repositories().join(name))?,
                 None => self.visit(&step)?,
             }

@@ -196,7 +196,9 @@ mod tests {
     async fn excludes_a_second_writer_until_released() {
         let root = tempfile::tempdir().unwrap();
         let first = locked(root.path());
-        let Attempt::Busy(Some(holder)) = StoreLock::try_acquire(root.path()).unwrap() else { panic!("not busy") };
+        let Attempt::Busy(Some(holder)) = StoreLock::try_acquire(root.path()).unwrap() else {
+            panic!("not busy")
+        };
         assert_eq!(holder.pid, std::process::id());
         // Closing another descriptor of the file, as that attempt did, must not unlock it.
         assert!(matches!(StoreLock::try_acquire(root.path()).unwrap(), Attempt::Busy(_)));

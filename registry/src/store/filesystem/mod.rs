@@ -1,6 +1,8 @@
 //! A folder as the store, in distribution's layout.
 
 mod blob;
+#[cfg(test)]
+pub(crate) mod crash;
 mod failure;
 mod files;
 mod gate;
@@ -136,7 +138,11 @@ impl Store for FilesystemStore {
         self.blocking(move |store| listing::has_manifests(store, &repository)).await
     }
 
-    async fn repositories(&self, after: Option<&str>, limit: usize) -> Result<Page<RepositoryName>, StoreError> {
+    async fn repositories(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<RepositoryName>, StoreError> {
         let after = after.map(str::to_owned);
         self.blocking(move |store| listing::repositories(store, after.as_deref(), limit)).await
     }

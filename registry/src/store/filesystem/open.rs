@@ -27,7 +27,12 @@ impl FilesystemStore {
     }
 
     /// As [`FilesystemStore::open`], over any files.
-    pub(super) fn over(files: Arc<dyn Files>, root: &Path, gate: Arc<Gate>, boot: &str) -> Result<Self, OpenError> {
+    pub(super) fn over(
+        files: Arc<dyn Files>,
+        root: &Path,
+        gate: Arc<Gate>,
+        boot: &str,
+    ) -> Result<Self, OpenError> {
         let layout = Layout::new(root);
         let tree = Tree::new(Arc::clone(&files), root.into());
         let busy = Arc::default();
@@ -43,7 +48,9 @@ impl Volume {
         let failed = |operation, source| StoreError::Io { operation, path: layout.root().into(), source };
         // What an earlier process made visible and never synced would otherwise be relied upon as if it had.
         files.sync_all(layout.root()).map_err(|source| failed("sync", source))?;
-        for folder in [layout.repositories(), layout.temp_dir(), layout.quarantine_dir(), layout.upload_states()] {
+        for folder in
+            [layout.repositories(), layout.temp_dir(), layout.quarantine_dir(), layout.upload_states()]
+        {
             tree.make_dirs(&folder)?;
             tree.settle(&folder)?;
         }
@@ -65,7 +72,9 @@ impl Volume {
         if let Err(error) = listed {
             tracing::warn!(%error, "could not list the temporary files that earlier processes left");
         }
-        left.iter().for_each(|path| self.tree.tidy_file(path));
+        for path in left {
+            self.tree.tidy_file(&path);
+        }
     }
 }
 

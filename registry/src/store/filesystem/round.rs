@@ -34,7 +34,9 @@ pub(super) fn carry_out(store: &Volume, mutations: Vec<Mutation>) -> Result<(), 
                 puts.push(Put { path: history, bytes: bytes.clone() });
                 puts.push(Put { path: store.layout.tag_current(&repository, &tag), bytes });
             }
-            Mutation::DeleteLink { repository, kind, digest } => delete_link(store, &repository, kind, &digest)?,
+            Mutation::DeleteLink { repository, kind, digest } => {
+                delete_link(store, &repository, kind, &digest)?;
+            }
             Mutation::DeleteTag { repository, tag } => delete_tag(store, &repository, &tag)?,
         }
     }
@@ -52,7 +54,10 @@ fn publish_all(store: &Volume, puts: Vec<Put>) -> Result<(), StoreError> {
         match stage(store, &put) {
             Ok(temp) => staged.push((temp, put.path)),
             Err(error) => {
-                staged.iter().filter_map(|(temp, _)| temp.as_deref()).for_each(|temp| store.tree.tidy_file(temp));
+                staged
+                    .iter()
+                    .filter_map(|(temp, _)| temp.as_deref())
+                    .for_each(|temp| store.tree.tidy_file(temp));
                 return Err(error);
             }
         }
@@ -113,7 +118,7 @@ fn delete_link(
 /// The name goes first: whatever a crash leaves of the history does not resolve.
 fn delete_tag(store: &Volume, repository: &RepositoryName, tag: &Tag) -> Result<(), StoreError> {
     let current = store.layout.tag_current(repository, tag);
-    if_present(store.files.remove_file(&current)).during("remove", &current)?;
+    store.tree.unlink(&current)?;
     let index = store.layout.tag_index(repository, tag);
     for algorithm in folders(store, &index)? {
         for entry in folders(store, &algorithm)? {

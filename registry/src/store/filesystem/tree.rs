@@ -12,10 +12,10 @@ const TRIES: usize = 64;
 
 /// The folders beneath a root, and which of their entries may not be durable yet.
 ///
-/// A rename or a mkdir is visible at once and durable only after its folder is synced. Who finds an entry in between and
-/// relies on it ("this blob is here", "this folder exists") would acknowledge what a power loss still takes. So an
-/// entry is listed as unsettled in the same critical section that makes it visible, and everybody settles what they
-/// rely on. In memory only: a start syncs the whole filesystem.
+/// A rename, a mkdir or a removal is visible at once and durable only after its folder is synced. Who finds it so in
+/// between and relies on it ("this blob is here", "this folder exists", "this tag is gone") would acknowledge what a
+/// power loss still undoes. So an entry is listed as unsettled in the same critical section that changes it, and everybody
+/// settles what they rely on. In memory only: a start syncs the whole filesystem.
 pub(super) struct Tree {
     files: Arc<dyn Files>,
     root: PathBuf,
@@ -47,13 +47,12 @@ impl Tree {
         let folder = parent(to);
         let mut tries = 0;
         loop {
-            let moved = {
-                let mut unsettled = self.lock();
-                self.files.rename(from, to).inspect(|()| unsettled.add(to))
-            };
+            let moved = self.changing(to, || self.files.rename(from, to));
             tries += 1;
             match moved {
-                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => self.make_dirs(folder)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => {
+                    self.make_dirs(folder)?;
+                }
                 moved => return moved.during("publish", to),
             }
         }
@@ -76,7 +75,7 @@ impl Tree {
     /// Makes durable every entry on the way from the root to `path`, that of `path` included.
     pub(super) fn settle(&self, path: &Path) -> Result<(), StoreError> {
         for (entry, clock) in self.unsettled_towards(path) {
-            // The folder is gone, and the entry with it, when somebody deleted it meanwhile.
+            // The folder itself may be gone by now, and the entry with it; then that is a change in the folder above.
             if_present(self.files.sync_dir(parent(&entry))).during("sync the folder of", &entry)?;
             let mut unsettled = self.lock();
             if unsettled.entries.get(&entry) == Some(&clock) {
@@ -88,21 +87,20 @@ impl Tree {
 
     /// Removes a file, and the folders above it that this leaves empty, up to but without `keep`; durable on return.
     pub(super) fn remove(&self, path: &Path, keep: &Path) -> Result<(), StoreError> {
-        if_present(self.forgetting(path, || self.files.remove_file(path))).during("remove", path)?;
+        self.unlink(path)?;
         let mut folder = parent(path);
         while folder != keep && folder.starts_with(keep) {
-            if self.forgetting(folder, || self.files.remove_dir(folder)).is_err() && self.files.is_dir(folder) {
+            if self.changing(folder, || self.files.remove_dir(folder)).is_err() && self.files.is_dir(folder) {
                 break;
             }
             folder = parent(folder);
         }
-        // What stands in a folder that is gone itself is gone for good once the first remaining folder is synced.
-        loop {
-            if if_present(self.files.sync_dir(folder)).during("sync the folder", folder)?.is_some() || folder == self.root {
-                return Ok(());
-            }
-            folder = parent(folder);
-        }
+        self.settle(path)
+    }
+
+    /// Removes a file, if it is there. Not durable before [`Tree::settle`].
+    pub(super) fn unlink(&self, path: &Path) -> Result<(), StoreError> {
+        if_present(self.changing(path, || self.files.remove_file(path))).during("remove", path).map(drop)
     }
 
     /// Removes an empty folder, if it is one; nobody relies on its being gone.
@@ -126,14 +124,18 @@ impl Tree {
             next = parent(next);
         }
         for folder in missing.into_iter().rev() {
-            let mut unsettled = self.lock();
-            match self.files.make_dir(folder) {
-                Ok(()) => unsettled.add(folder),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
+            match self.changing(folder, || self.files.make_dir(folder)) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Puts an entry on the list together with its change.
+    fn changing(&self, path: &Path, change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut unsettled = self.lock();
+        change().inspect(|()| unsettled.add(path))
     }
 
     /// Takes an entry off the list together with its removal: what is gone needs no syncing.
@@ -151,8 +153,10 @@ impl Tree {
             return Vec::new();
         }
         let steps = path.ancestors().take_while(|step| *step != self.root);
-        let mut found: Vec<_> =
-            steps.filter_map(|step| unsettled.entries.get_key_value(step)).map(|(entry, clock)| (entry.clone(), *clock)).collect();
+        let mut found: Vec<_> = steps
+            .filter_map(|step| unsettled.entries.get_key_value(step))
+            .map(|(entry, clock)| (entry.clone(), *clock))
+            .collect();
         found.reverse();
         found
     }

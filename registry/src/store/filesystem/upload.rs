@@ -157,7 +157,8 @@ impl Writer {
         let path = store.layout.upload_state(&self.claim.key);
         store.tree.tidy_file(&path);
         // Without the record the next request reads the bytes again.
-        let recorded = store.files.create(&path).and_then(|record| record.write_at(&state.encode(&store.boot), 0));
+        let recorded =
+            store.files.create(&path).and_then(|record| record.write_at(&state.encode(&store.boot), 0));
         if let Err(error) = recorded {
             tracing::warn!(path = %path.display(), %error, "could not record the digest of an upload so far");
         }
@@ -180,15 +181,12 @@ pub(super) fn commit(store: &Volume, claim: &Claim, digest: &Digest) -> Result<u
         discard(store, claim)?;
         return Err(StoreError::DigestMismatch { expected: digest.clone(), found });
     }
-    match file {
-        Some(file) => {
-            flush(store, &claim.key, file.as_ref())?;
-            store.tree.publish(&path, &blob)?;
-        }
-        None => {
-            let temp = round::write_temp(store, b"")?;
-            store.tree.publish(&temp, &blob).inspect_err(|_| store.tree.tidy_file(&temp))?;
-        }
+    if let Some(file) = file {
+        flush(store, &claim.key, file.as_ref())?;
+        store.tree.publish(&path, &blob)?;
+    } else {
+        let temp = round::write_temp(store, b"")?;
+        store.tree.publish(&temp, &blob).inspect_err(|_| store.tree.tidy_file(&temp))?;
     }
     store.tree.settle(&blob)?;
     discard(store, claim)?;

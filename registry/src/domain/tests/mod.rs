@@ -1,0 +1,7 @@
+//! The verbs over real stores: what they answer, what they leave on disk, what survives a crash and a crowd.
+
+mod client;
+mod crash;
+mod crowd;
+mod layout;
+mod verbs;
