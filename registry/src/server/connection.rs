@@ -17,6 +17,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use super::patience::{Counted, Patience};
 use crate::http::Peer;
 
 /// How long a peer may take; there is no limit on a whole request, for a layer may be large and a line thin.
@@ -24,13 +25,16 @@ use crate::http::Peer;
 pub struct Timeouts {
     /// For the TLS handshake.
     pub handshake: Duration,
-    /// For the headers of a request, and for the pause before them.
+    /// For the headers of a request, from their first byte; on a new connection, from its start.
     pub headers: Duration,
+    /// Between two requests; longer than the 90 seconds that Go's clients keep a connection, so that they close first.
+    pub idle: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { handshake: Duration::from_secs(10), headers: Duration::from_secs(10) }
+        let (handshake, headers) = (Duration::from_secs(10), Duration::from_secs(10));
+        Self { handshake, headers, idle: Duration::from_mins(3) }
     }
 }
 
@@ -76,7 +80,9 @@ impl Speaker {
         let router = self.router;
         let service = service_fn(move |request| answer(router.clone(), request, peer));
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(self.timeouts.headers);
+        let (stream, received) = Counted::new(stream);
+        let timer = Patience { timeouts: self.timeouts, received };
+        builder.timer(timer).header_read_timeout(self.timeouts.headers);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {

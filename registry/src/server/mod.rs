@@ -10,6 +10,7 @@ mod connection;
 mod debug;
 mod inputs;
 mod listener;
+mod patience;
 mod reload;
 mod signals;
 mod tls;
