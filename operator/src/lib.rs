@@ -6,6 +6,8 @@ pub mod controllers;
 pub mod credentials;
 pub mod health;
 pub mod lease;
+pub mod manager;
 pub mod metrics;
+pub mod node_agent;
 pub mod pki;
 pub mod telemetry;
