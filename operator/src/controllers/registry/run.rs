@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use entrepot_crds::{Registry, labels};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -34,17 +34,24 @@ pub struct Reconciler {
     failures: Failures,
 }
 
+impl Reconciler {
+    /// What rounds with `context` share, and the Registries whose referenced Secrets change: each is due for a round.
+    pub fn new(context: Context) -> (Self, impl Stream<Item = ObjectRef<Guarded>> + Send + 'static) {
+        let (secrets, changes) = SecretWatches::new(context.client.clone());
+        (Self { context, secrets, failures: Failures::default() }, changes)
+    }
+}
+
 /// Reconciles every Registry of the cluster until `shutdown` resolves; rounds that have begun are finished.
 pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
     let client = context.client.clone();
-    let (secrets, secret_changes) = SecretWatches::new(client.clone());
     let config = Config::default().concurrency(context.settings.concurrency);
     let node_reports = Api::<PartialObjectMeta<ConfigMap>>::namespaced(
         client.clone(),
         &context.settings.node_agent_namespace,
     );
     let reports = watcher::Config::default().labels(&format!("{}=true", labels::NODE_REPORT));
-    let reconciler = Arc::new(Reconciler { context, secrets, failures: Failures::default() });
+    let (reconciler, secret_changes) = Reconciler::new(context);
     let controller = Controller::new(Api::<Guarded>::all(client.clone()), watcher::Config::default())
         .with_config(config)
         .graceful_shutdown_on(shutdown)
@@ -61,7 +68,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + S
     let controller = children::<Deployment>(controller, &client);
     let controller = children::<NetworkPolicy>(controller, &client);
     controller
-        .run(timed, error_policy, reconciler)
+        .run(timed, error_policy, Arc::new(reconciler))
         .for_each(|result| async move {
             if let Err(error) = result {
                 tracing::debug!(%error, "a round or a watch failed");
@@ -85,7 +92,7 @@ where
 }
 
 /// One item for each change of any of these objects.
-fn changes<K>(api: Api<K>, config: watcher::Config) -> impl futures::Stream<Item = ()> + Send
+fn changes<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = ()> + Send
 where
     K: Resource + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
