@@ -130,7 +130,7 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn main_registry(mode: &str, status: serde_json::Value) -> DeserializeGuard<Registry> {
+    fn main_registry(mode: &str, status: &serde_json::Value) -> DeserializeGuard<Registry> {
         registry(json!({
             "apiVersion": "entrepot.dev/v1alpha1", "kind": "Registry",
             "metadata": {"name": "main", "namespace": "registries", "uid": "u1"},
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_ready_registry_asks_for_every_name_that_nodes_use() {
-        let claim = only(claims([&main_registry("ContainerdHosts", ready_status())], "cluster.local"));
+        let claim = only(claims([&main_registry("ContainerdHosts", &ready_status())], "cluster.local"));
         let hosts = [
             "main.registries.svc",
             "main.registries.svc:443",
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_yet_or_not_wanted_is_no_host() {
-        let want = |mode, status| only(claims([&main_registry(mode, status)], "cluster.local")).want;
+        let want = |mode, status| only(claims([&main_registry(mode, &status)], "cluster.local")).want;
         assert_eq!(want("None", ready_status()), Want::Nothing);
         assert!(matches!(want("ContainerdHosts", json!({})), Want::Pending { reason: "AddressPending", .. }));
         assert!(matches!(
@@ -191,7 +191,7 @@ mod tests {
             "metadata": {"name": "main", "namespace": "registries", "uid": "u2"},
             "spec": {"storage": 7},
         }));
-        let claims = claims([&broken, &main_registry("None", json!({}))], "cluster.local");
+        let claims = claims([&broken, &main_registry("None", &json!({}))], "cluster.local");
         assert_eq!(claims.iter().map(|claim| claim.uid.as_str()).collect::<Vec<_>>(), ["u1", "u2"]);
         assert!(matches!(claims[1].want, Want::Unreadable { .. }));
     }

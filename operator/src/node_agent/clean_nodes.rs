@@ -109,7 +109,7 @@ fn remaining(daemon_set: &DaemonSet) -> i32 {
 mod tests {
     use super::*;
 
-    fn daemon_set(args: &[&str], status: Value) -> DaemonSet {
+    fn daemon_set(args: &[&str], status: &Value) -> DaemonSet {
         serde_json::from_value(json!({
             "metadata": {"name": "entrepot-node-agent", "resourceVersion": "7", "generation": 2},
             "spec": {
@@ -129,13 +129,13 @@ mod tests {
 
     #[test]
     fn the_flag_is_added_once_and_nothing_else_changes() {
-        let patch = cleanup_patch(&daemon_set(&["node-agent"], status(2, 1, 1, 1))).unwrap();
+        let patch = cleanup_patch(&daemon_set(&["node-agent"], &status(2, 1, 1, 1))).unwrap();
         assert_eq!(patch["metadata"], json!({"resourceVersion": "7"}));
         assert_eq!(
             patch["spec"]["template"]["spec"]["containers"],
             json!([{"name": "agent", "image": "i", "args": ["node-agent", "--cleanup"]}])
         );
-        assert_eq!(cleanup_patch(&daemon_set(&["node-agent", "--cleanup"], status(2, 1, 1, 1))), None);
+        assert_eq!(cleanup_patch(&daemon_set(&["node-agent", "--cleanup"], &status(2, 1, 1, 1))), None);
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
             (status(2, 2, 2, 2), true),
             (status(2, 0, 0, 0), true),
         ] {
-            assert_eq!(is_done(&daemon_set(&["node-agent"], status.clone())), done, "{status}");
+            assert_eq!(is_done(&daemon_set(&["node-agent"], &status)), done, "{status}");
         }
     }
 }
