@@ -283,10 +283,12 @@ async fn nothing_acknowledged_is_lost_by_an_error_at_any_step() {
                     check(&first, &before, &world, &when).await;
                     check(&registry(&Luck::None.after(&disk)), &before, &world, &when).await;
                     retry(&first, verb, &when).await;
+                    check(&registry(&Luck::None.after(&disk)), &world, &world, &when).await;
                 }
-                check(&first, &world, &world, &when).await;
-                check(&registry(&Luck::None.after(&disk)), &world, &world, &when).await;
             }
+            let when = format!("errno {errno} at step {step}, at the end");
+            check(&first, &world, &world, &when).await;
+            check(&registry(&Luck::None.after(&disk)), &world, &world, &when).await;
         }
     }
 }

@@ -40,8 +40,12 @@ async fn a_pushed_index_lies_on_disk_as_distribution_would_have_it() {
         };
         file(format!("{repository}/{path}/link"), digest.to_string().as_bytes());
     };
-    blobs.iter().for_each(|bytes| link("_layers", bytes));
-    manifests.iter().for_each(|bytes| link("_manifests/revisions", bytes));
+    for bytes in blobs {
+        link("_layers", bytes);
+    }
+    for bytes in manifests {
+        link("_manifests/revisions", bytes);
+    }
     link("_manifests/tags/v1/current", &both);
     link("_manifests/tags/v1/index", &both);
     link("_manifests/tags/v1/index", &index(&[]));

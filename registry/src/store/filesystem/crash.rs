@@ -293,6 +293,10 @@ impl Files for CrashFiles {
         Ok(())
     }
 
+    fn never_block(&self) -> bool {
+        true
+    }
+
     fn sync_all(&self, _: &Path) -> io::Result<()> {
         let mut disk = self.disk();
         disk.whole_step()?;

@@ -28,6 +28,11 @@ pub(super) trait Files: Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the entries of a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Whether these files are in memory, so that a test need not change threads for each of its million calls.
+    #[cfg(test)]
+    fn never_block(&self) -> bool {
+        false
+    }
     /// Makes everything on the filesystem that `path` is on durable.
     fn sync_all(&self, path: &Path) -> io::Result<()>;
 }
