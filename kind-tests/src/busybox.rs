@@ -1,6 +1,6 @@
 //! Images around Debian's `busybox-static`: a shell, a web server and its clients in two megabytes, from no registry.
 
-use crate::oci_layout::{Entry, Image, LayerFormat, host_architecture};
+use crate::oci_layout::{Entry, Image, Layer, LayerFormat, host_architecture};
 
 /// Where Debian's package puts the program.
 pub const PROGRAM: &str = "/bin/busybox";
@@ -25,7 +25,7 @@ pub fn base_layer() -> Vec<Entry> {
 pub fn image(layers: Vec<Vec<Entry>>, entrypoint: &[&str]) -> Image {
     Image {
         architecture: host_architecture().to_owned(),
-        layers: std::iter::once(base_layer()).chain(layers).collect(),
+        layers: std::iter::once(base_layer()).chain(layers).map(Layer::from).collect(),
         format: LayerFormat::Gzip,
         entrypoint: entrypoint.iter().map(|word| (*word).to_owned()).collect(),
         user: String::new(),

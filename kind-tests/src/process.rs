@@ -8,7 +8,7 @@ use tokio::process::Command;
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The program is absent or not executable.
-    #[error("cannot start `{command}`: {source}")]
+    #[error("cannot start `{command}`: {source}; is it installed?")]
     Start {
         /// The command line as one would type it.
         command: String,

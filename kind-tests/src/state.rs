@@ -123,21 +123,14 @@ pub fn write_private(path: &Path, content: &str) -> Result<(), StateError> {
     write().map_err(|source| StateError { action: "write", path: path.into(), source })
 }
 
-/// Takes the lock that every change of this machine's cluster holds; `wait` is called first if another holds it.
+/// Waits for, and takes, the lock that every change of this machine's cluster holds.
 ///
 /// It is a lock on the folder `/run` itself, since a lock file would be the one thing that taking down leaves behind.
-pub fn lock(wait: impl FnOnce()) -> Result<Flock<File>, StateError> {
+pub fn lock() -> Result<Flock<File>, StateError> {
     let path = PathBuf::from("/run");
     let failed = |source: io::Error| StateError { action: "lock", path: path.clone(), source };
     let file = File::open(&path).map_err(failed)?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(lock),
-        Err((file, nix::errno::Errno::EWOULDBLOCK)) => {
-            wait();
-            Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))
-        }
-        Err((_, errno)) => Err(failed(errno.into())),
-    }
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))
 }
 
 #[cfg(test)]

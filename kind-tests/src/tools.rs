@@ -136,6 +136,12 @@ pub async fn ensure(cache: &Cache, tools: &[Tool], progress: &Progress) -> Resul
     Ok(cache.bin())
 }
 
+/// What changes when any of these tools would be built differently.
+pub fn versions(tools: &[Tool]) -> String {
+    let version = |recipe: Recipe| format!("{} {}", recipe.name, key(&recipe));
+    tools.iter().map(|tool| version(tool.recipe())).collect::<Vec<_>>().join("\n")
+}
+
 async fn ensure_one(cache: &Cache, tool: Tool, progress: &Progress) -> Result<(), ToolError> {
     let recipe = tool.recipe();
     let folder = cache.folder("tools")?.join(format!("{}-{}", recipe.name, key(&recipe)));

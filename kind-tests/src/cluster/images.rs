@@ -77,7 +77,9 @@ fn archive_path(cache: &Cache, name: &str, made_of: &str) -> Result<PathBuf, Ima
 fn save(archive: &Path, name: &str, program: &str, binary: &Path, user: &str) -> Result<(), ImageError> {
     let image = Image {
         architecture: host_architecture().to_owned(),
-        layers: vec![vec![Entry::Host { path: program.to_owned(), mode: 0o755, source: binary.into() }]],
+        layers: vec![
+            vec![Entry::Host { path: program.to_owned(), mode: 0o755, source: binary.into() }].into(),
+        ],
         format: LayerFormat::Plain,
         entrypoint: vec![format!("/{program}")],
         user: user.to_owned(),

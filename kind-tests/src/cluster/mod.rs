@@ -75,9 +75,20 @@ pub enum ClusterError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An image's archive cannot be read.
+    #[error("cannot load the image archive {path}: {source}")]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Programs of the cluster have ended.
     #[error("the cluster is half dead: {} ended; bring it up again", .0.join(", "))]
     HalfDead(Vec<String>),
+    /// It runs, but what it is made of is not what would be built today.
+    #[error("the cluster was built from other versions than the present ones; bring it up again")]
+    Outdated,
     /// Something did not come about in time.
     #[error("{source}{logs}")]
     TimedOut {

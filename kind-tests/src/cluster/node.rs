@@ -41,7 +41,10 @@ pub async fn start_runtime(
 
 /// Gives a node's containerd the images of an OCI or docker archive.
 pub async fn import(inside: Inside, archive: &Path) -> Result<(), ClusterError> {
-    let path = archive.display().to_string();
+    // Inside, the working folder is another one.
+    let path =
+        archive.canonicalize().map_err(|source| ClusterError::Archive { path: archive.into(), source })?;
+    let path = path.display().to_string();
     super::ctr(inside, &["images", "import", &path]).await?;
     Ok(())
 }
@@ -78,6 +81,8 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
 [plugins.'io.containerd.cri.v1.runtime']
   # Lowering the score takes a capability that root lacks inside many containers and virtual machines.
   restrict_oom_score_adj = true
+  # A profile that is loaded into the kernel would outlive the cluster.
+  disable_apparmor = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = ["{CNI_FOLDER}"]
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]

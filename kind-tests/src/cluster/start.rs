@@ -26,7 +26,7 @@ use crate::{
 pub async fn up(dir: &ClusterDir, progress: &Progress) -> Result<(), ClusterError> {
     prerequisites::check()?;
     let cache = Cache::from_environment()?;
-    let _lock = lock().await?;
+    let _lock = lock(progress).await?;
     if healthy(dir, Duration::from_secs(5)).await.is_ok() {
         let client = super::client(&dir.kubeconfig()).await?;
         progress.step("replacing released volumes", volumes::replace_released(dir, &client)).await?;
@@ -46,7 +46,7 @@ pub async fn down(dir: &ClusterDir, progress: &Progress) -> Result<(), ClusterEr
     if !nix::unistd::geteuid().is_root() {
         return Err(prerequisites::PrerequisiteError::NotRoot.into());
     }
-    let _lock = lock().await?;
+    let _lock = lock(progress).await?;
     progress.step("taking the cluster down", teardown::down(dir)).await?;
     Ok(())
 }
@@ -61,17 +61,20 @@ pub async fn healthy(dir: &ClusterDir, bound: Duration) -> Result<(), ClusterErr
             return Err(ClusterError::HalfDead(named));
         }
     }
-    if !dir.ready_marker().exists() {
-        return Err(namespaces::NamespaceError::Absent("n1").into());
+    let made_of = std::fs::read_to_string(dir.ready_marker());
+    match made_of {
+        Ok(versions) if versions == tools::versions(&Tool::CLUSTER) => {}
+        Ok(_) => return Err(ClusterError::Outdated),
+        Err(_) => return Err(namespaces::NamespaceError::Absent("n1").into()),
     }
     let client = super::client(&dir.kubeconfig()).await?;
     wait_nodes(&client, bound).await?;
     dns::wait_ready(&client, bound).await
 }
 
-async fn lock() -> Result<nix::fcntl::Flock<std::fs::File>, ClusterError> {
-    let waiting = || eprintln!("waiting for another program that brings the cluster up or down");
-    let locked = tokio::task::spawn_blocking(move || state::lock(waiting)).await;
+async fn lock(progress: &Progress) -> Result<nix::fcntl::Flock<std::fs::File>, ClusterError> {
+    let waiting = "waiting for another program that brings the cluster up or down";
+    let locked = progress.step(waiting, tokio::task::spawn_blocking(state::lock)).await;
     Ok(locked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?)
 }
 
@@ -94,7 +97,7 @@ async fn start(
     }
     progress.step("waiting for both nodes", wait_nodes(&client, Duration::from_secs(90))).await?;
     progress.step("waiting for the cluster's DNS", dns::wait_ready(&client, Duration::from_secs(90))).await?;
-    state::write_private(&dir.ready_marker(), "")?;
+    state::write_private(&dir.ready_marker(), &tools::versions(&Tool::CLUSTER))?;
     Ok(())
 }
 

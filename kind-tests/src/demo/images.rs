@@ -65,7 +65,7 @@ fn foreign(architecture: &str) -> Image {
     let content = format!("There is no program for {architecture} here.\n").into_bytes();
     Image {
         architecture: architecture.to_owned(),
-        layers: vec![vec![Entry::Bytes { path: "README".to_owned(), mode: 0o644, content }]],
+        layers: vec![vec![Entry::Bytes { path: "README".to_owned(), mode: 0o644, content }].into()],
         format: LayerFormat::Gzip,
         entrypoint: ENTRYPOINT.map(str::to_owned).to_vec(),
         user: NOBODY.to_owned(),
