@@ -44,7 +44,10 @@ impl Manifest {
     /// follows from the bytes alone and a later GET, which has nothing else, answers what the client declared.
     pub fn parse(bytes: Vec<u8>, content_type: Option<&str>) -> Result<Self, ManifestError> {
         let malformed = |error: serde_json::Error| ManifestError::Malformed { reason: error.to_string() };
-        serde_json::from_slice::<Shallow>(&bytes).map_err(malformed)?;
+        let Fields(fields) = serde_json::from_slice(&bytes).map_err(malformed)?;
+        if let Some(field) = fields.into_iter().find(|field| is_look_alike(field)) {
+            return Err(ManifestError::LookAlike { field });
+        }
         let document: Document = serde_json::from_slice(&bytes).map_err(malformed)?;
         if document.schema_version == Some(1) || document.fs_layers.is_some() {
             return Err(ManifestError::SchemaOne);
@@ -200,6 +203,49 @@ struct Sketch {
     signatures: Option<IgnoredAny>,
 }
 
+/// The names that [`Document`] and other readers of manifests know.
+const FIELDS: [&str; 10] = [
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "annotations",
+    "fsLayers",
+    "history",
+];
+
+/// Clients in Go read `Layers` as `layers`: to them it would be another manifest than to us.
+fn is_look_alike(field: &str) -> bool {
+    FIELDS.iter().any(|known| known.eq_ignore_ascii_case(field) && *known != field)
+}
+
+/// The names of the fields of a JSON object, whose values are [`Shallow`].
+struct Fields(Vec<String>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self(Vec::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Self, A::Error> {
+        while let Some((field, Shallow)) = entries.next_entry()? {
+            self.0.push(field);
+        }
+        Ok(self)
+    }
+}
+
 /// Any JSON of at most the 128 levels that `serde_json` recurses into. Fields that [`Document`] does not list are skipped
 /// by a loop that has no such bound and checks no UTF-8; clients that read them recurse.
 struct Shallow;
@@ -271,6 +317,14 @@ pub enum ManifestError {
         "this is a Docker schema 1 manifest, which is no longer accepted; push the image with a current client"
     )]
     SchemaOne,
+    /// A field that some clients would take for another.
+    #[error(
+        "the field `{field}` differs from one of the specification only in upper and lower case; some clients would read it"
+    )]
+    LookAlike {
+        /// The field.
+        field: String,
+    },
     /// `schemaVersion` is not 2.
     #[error("`schemaVersion` must be 2")]
     SchemaVersion,
@@ -413,6 +467,16 @@ mod tests {
             parse(&index(Some(OCI_MANIFEST)), None),
             Err(ManifestError::Field { media_type: OCI_MANIFEST, field: "manifests" })
         );
+    }
+
+    #[test]
+    fn refuses_what_go_clients_would_read_otherwise() {
+        let mut two_faced = index(None);
+        two_faced["Layers"] = image(None)["layers"].clone();
+        assert_eq!(parse(&two_faced, None), Err(ManifestError::LookAlike { field: "Layers".into() }));
+        let mut free = index(None);
+        free["x-Layers"] = json!({"Layers": []});
+        assert!(parse(&free, None).is_ok());
     }
 
     #[test]

@@ -317,3 +317,38 @@ async fn what_a_killed_process_left_is_durable_before_its_successor_relies_on_it
         }
     }
 }
+
+/// Clients that share layers rely on each other's renames and folders before those are synced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_acknowledged_to_a_crowd_is_lost() {
+    for step in (0..1200).step_by(12) {
+        let disk = CrashFiles::new();
+        let crowd = registry(&disk);
+        disk.arm(Some(Fault::PowerLoss(step)));
+        let clients = (0..6_usize).map(|client| {
+            let crowd = crowd.clone();
+            tokio::spawn(async move { push_until_the_power_goes(&crowd, client).await })
+        });
+        let acknowledged = futures::future::join_all(clients).await;
+        let registry = registry(&Luck::None.after(&disk));
+        check_listings(&registry, &format!("power lost at step {step}")).await;
+        for (repository, manifest) in acknowledged.into_iter().flat_map(Result::unwrap) {
+            let found = pull_manifest(&registry, repository, &sha256(&manifest).to_string()).await;
+            assert_eq!(found.unwrap(), manifest, "power lost at step {step}");
+        }
+    }
+}
+
+async fn push_until_the_power_goes(registry: &Registry, client: usize) -> Vec<(&'static str, Vec<u8>)> {
+    let mut acknowledged = Vec::new();
+    for round in 0..6 {
+        // Two clients at a time push the same image.
+        let (repository, layer) =
+            (["a", "a/b"][client % 2], format!("layer {}", client / 2 + round).into_bytes());
+        if push_image(registry, repository, &format!("v{round}"), b"{}", &layer).await.is_err() {
+            break;
+        }
+        acknowledged.push((repository, image(b"{}", &layer)));
+    }
+    acknowledged
+}

@@ -351,6 +351,9 @@ async fn a_repository_that_somebody_removed_is_pushed_anew() {
     push_image(registry, "team/app", "v1", b"{}", b"layer").await.unwrap();
     std::fs::remove_dir_all(served.root.path().join("docker/registry/v2/repositories/team")).unwrap();
     std::fs::remove_dir_all(served.root.path().join("docker/registry/v2/blobs")).unwrap();
+    for folder in ["temp", "uploads", "quarantine"] {
+        std::fs::remove_dir(served.root.path().join("entrepot").join(folder)).unwrap();
+    }
     assert!(pull_manifest(registry, "team/app", "v1").await.is_err());
     push_image(registry, "team/app", "v1", b"{}", b"layer").await.unwrap();
     assert_eq!(pull_manifest(registry, "team/app", "v1").await.unwrap(), image(b"{}", b"layer"));

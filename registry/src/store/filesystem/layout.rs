@@ -125,8 +125,8 @@ impl Layout {
         self.own().join("temp")
     }
 
-    pub(super) fn temp(&self) -> PathBuf {
-        self.temp_dir().join(Uuid::new_v4().to_string())
+    pub(super) fn temp(&self, id: Uuid) -> PathBuf {
+        self.temp_dir().join(id.to_string())
     }
 
     pub(super) fn quarantine_dir(&self) -> PathBuf {

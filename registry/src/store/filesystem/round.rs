@@ -2,6 +2,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use entrepot_oci::{Digest, RepositoryName, Tag};
+use uuid::Uuid;
 
 use super::Volume;
 use super::failure::{During as _, if_present};
@@ -79,8 +80,15 @@ fn stage(store: &Volume, put: &Put) -> Result<Option<PathBuf>, StoreError> {
 }
 
 pub(super) fn write_temp(store: &Volume, bytes: &[u8]) -> Result<PathBuf, StoreError> {
-    let temp = store.layout.temp();
-    let file = store.files.create(&temp).during("create", &temp)?;
+    let temp = store.layout.temp(Uuid::new_v4());
+    let file = match if_present(store.files.create(&temp)).during("create", &temp)? {
+        Some(file) => file,
+        // Somebody cleaned up under us.
+        None => {
+            store.tree.make_dirs(&store.layout.temp_dir())?;
+            store.files.create(&temp).during("create", &temp)?
+        }
+    };
     let written = file.write_at(bytes, 0).during("write", &temp);
     written.inspect_err(|_| store.tree.tidy_file(&temp))?;
     file.sync_data().during("sync", &temp).inspect_err(|_| quarantine(store, &temp))?;

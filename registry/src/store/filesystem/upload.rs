@@ -206,7 +206,7 @@ pub(super) fn discard(store: &Volume, claim: &Claim) -> Result<(), StoreError> {
 fn flush(store: &Volume, key: &UploadKey, file: &dyn File) -> Result<(), StoreError> {
     let path = store.layout.upload_data(key);
     file.sync_data().during("sync", &path).inspect_err(|_| {
-        let put_away = store.layout.temp();
+        let put_away = store.layout.temp(Uuid::new_v4());
         // All uploads' files have one name; in quarantine each needs its own.
         match store.files.rename(&path, &put_away) {
             Ok(()) => round::quarantine(store, &put_away),
@@ -228,7 +228,8 @@ fn hash_so_far(
         return Ok(state.hasher);
     }
     let path = store.layout.upload_data(key);
-    let (mut hasher, mut at, mut buffer) = (Hasher::new(algorithm), 0, vec![0; REREAD]);
+    let buffer = usize::try_from(size).map_or(REREAD, |size| size.min(REREAD));
+    let (mut hasher, mut at, mut buffer) = (Hasher::new(algorithm), 0, vec![0; buffer]);
     while at < size {
         let read = file.read_at(&mut buffer, at).during("read", &path)?;
         if read == 0 {
