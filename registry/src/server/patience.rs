@@ -47,21 +47,21 @@ pub(super) struct Patience {
 
 impl Timer for Patience {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        self.sleep_until(Instant::now() + duration)
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
         let before = self.received.get();
         // A new connection has no reason to be silent.
         let idle = if before == 0 { self.timeouts.headers } else { self.timeouts.idle };
         Box::pin(Wait {
-            sleep: Box::pin(tokio::time::sleep_until(deadline.into())),
+            sleep: Box::pin(tokio::time::sleep(duration)),
             received: self.received.clone(),
             before,
             last: tokio::time::Instant::now() + idle,
             headers: self.timeouts.headers,
             begun: before == 0,
         })
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(deadline.saturating_duration_since(self.now()))
     }
 }
 
@@ -144,15 +144,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 mod tests {
     use super::*;
 
-    const HEADERS: Duration = Duration::from_secs(10);
-    const IDLE: Duration = Duration::from_mins(3);
-
-    /// How long is waited on a connection that had `before` bytes and gets one at each of `times`.
-    async fn waited(before: u64, times: &'static [u64]) -> Duration {
+    /// How many seconds are waited on a connection that had `before` bytes and gets one at each of `times`.
+    async fn waited(before: u64, times: &'static [u64]) -> u64 {
         let received = Received::default();
         received.0.store(before, Ordering::Relaxed);
-        let timeouts = Timeouts { headers: HEADERS, idle: IDLE, ..Timeouts::default() };
-        let wait = Patience { timeouts, received: received.clone() }.sleep(HEADERS);
+        let (headers, idle) = (Duration::from_secs(10), Duration::from_mins(3));
+        let timeouts = Timeouts { headers, idle, ..Timeouts::default() };
+        let wait = Patience { timeouts, received: received.clone() }.sleep(headers);
         tokio::spawn(async move {
             let start = tokio::time::Instant::now();
             for second in times {
@@ -162,15 +160,15 @@ mod tests {
         });
         let start = tokio::time::Instant::now();
         wait.await;
-        start.elapsed()
+        start.elapsed().as_secs()
     }
 
     #[tokio::test(start_paused = true)]
     async fn headers_must_come_soon_and_silence_may_last() {
-        assert_eq!(waited(0, &[]).await, HEADERS);
-        assert_eq!(waited(0, &[1, 2, 3]).await, HEADERS);
-        assert_eq!(waited(100, &[]).await, IDLE);
-        assert_eq!(waited(100, &[5, 6, 7]).await, 2 * HEADERS);
-        assert_eq!(waited(100, &[95]).await, Duration::from_secs(110));
+        assert_eq!(waited(0, &[]).await, 10);
+        assert_eq!(waited(0, &[1, 2, 3]).await, 10);
+        assert_eq!(waited(100, &[]).await, 180);
+        assert_eq!(waited(100, &[5, 6, 7]).await, 20);
+        assert_eq!(waited(100, &[95]).await, 110);
     }
 }
