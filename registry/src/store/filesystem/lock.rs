@@ -87,7 +87,10 @@ impl StoreLock {
         if lock(&open().map_err(at)?).map_err(unusable)? {
             return Err(LockError::Ineffective { path });
         }
-        write_holder(&mut file).map_err(at)?;
+        // Only people read it, and a full disk must not keep out the server that could empty it.
+        if let Err(error) = write_holder(&mut file) {
+            tracing::warn!(path = %path.display(), %error, "could not write into the lock file who holds it");
+        }
         Ok(Attempt::Locked(Self { root: root.into(), file, gate: Arc::default() }))
     }
 

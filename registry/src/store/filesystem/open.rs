@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::failure::During as _;
 use super::files::Files;
 use super::gate::Gate;
 use super::layout::Layout;
@@ -45,9 +46,8 @@ impl FilesystemStore {
 impl Volume {
     fn prepare(&self) -> Result<(), StoreError> {
         let Self { layout, tree, files, .. } = self;
-        let failed = |operation, source| StoreError::Io { operation, path: layout.root().into(), source };
         // What an earlier process made visible and never synced would otherwise be relied upon as if it had.
-        files.sync_all(layout.root()).map_err(|source| failed("sync", source))?;
+        files.sync_all(layout.root()).during("sync", layout.root())?;
         for folder in
             [layout.repositories(), layout.temp_dir(), layout.quarantine_dir(), layout.upload_states()]
         {
@@ -55,10 +55,21 @@ impl Volume {
             tree.settle(&folder)?;
         }
         self.clear_temp();
-        let probe = round::write_temp(self, b"probe")?;
-        let moved = layout.base().join(probe.file_name().unwrap_or_default());
-        files.rename(&probe, &moved).map_err(|source| failed("move a file within", source))?;
-        tree.remove(&moved, &layout.base())
+        match self.probe() {
+            // Reading and deleting go on, or nobody could ever make space.
+            Err(error @ StoreError::Full { .. }) => {
+                tracing::error!(%error, "the store has no space left; pushes will be refused");
+                Ok(())
+            }
+            probed => probed,
+        }
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        let (probe, base) = (round::write_temp(self, b"probe")?, self.layout.base());
+        let moved = base.join(probe.file_name().unwrap_or_default());
+        self.files.rename(&probe, &moved).during("move a file to", &moved)?;
+        self.tree.remove(&moved, &base)
     }
 
     /// Files of writes that never came to their end.
@@ -127,4 +138,42 @@ pub enum OpenError {
         /// The other one.
         other: PathBuf,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::libc::{EACCES, ENOSPC};
+
+    use super::super::crash::{CrashFiles, Fault};
+    use super::*;
+
+    fn reopen(fault: Fault) -> Result<FilesystemStore, OpenError> {
+        let disk = CrashFiles::new();
+        drop(disk.store());
+        disk.arm(Some(fault));
+        FilesystemStore::over(Arc::new(disk), Path::new("/store"), Arc::default(), "one boot")
+    }
+
+    #[test]
+    fn a_full_disk_is_opened_and_one_that_refuses_writes_is_not() {
+        // The steps of opening a store that was there before: 0 syncs, 1 creates the probe, 2 writes it.
+        for step in [1, 2] {
+            assert!(reopen(Fault::Error(step, ENOSPC)).is_ok());
+            let refused = reopen(Fault::Error(step, EACCES)).map(drop).unwrap_err();
+            assert!(matches!(refused, OpenError::Prepare { .. }), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_a_crash_left_in_temp_is_removed_at_the_next_start() {
+        let root = tempfile::tempdir().unwrap();
+        let Ok(super::super::Attempt::Locked(lock)) = StoreLock::try_acquire(root.path()) else {
+            panic!("locked")
+        };
+        let left = root.path().join("entrepot/temp/left");
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(&left, b"half a manif").unwrap();
+        FilesystemStore::open(&lock).unwrap();
+        assert!(!left.exists());
+    }
 }

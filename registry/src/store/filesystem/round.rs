@@ -81,13 +81,12 @@ fn stage(store: &Volume, put: &Put) -> Result<Option<PathBuf>, StoreError> {
 
 pub(super) fn write_temp(store: &Volume, bytes: &[u8]) -> Result<PathBuf, StoreError> {
     let temp = store.layout.temp(Uuid::new_v4());
-    let file = match if_present(store.files.create(&temp)).during("create", &temp)? {
-        Some(file) => file,
+    let file = if let Some(file) = if_present(store.files.create(&temp)).during("create", &temp)? {
+        file
+    } else {
         // Somebody cleaned up under us.
-        None => {
-            store.tree.make_dirs(&store.layout.temp_dir())?;
-            store.files.create(&temp).during("create", &temp)?
-        }
+        store.tree.make_dirs(&store.layout.temp_dir())?;
+        store.files.create(&temp).during("create", &temp)?
     };
     let written = file.write_at(bytes, 0).during("write", &temp);
     written.inspect_err(|_| store.tree.tidy_file(&temp))?;
