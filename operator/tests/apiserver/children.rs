@@ -64,7 +64,7 @@ async fn drift_is_repaired_and_what_others_add_is_left_alone() {
     let deployments = Api::<Deployment>::namespaced(client.clone(), &namespace);
     let drift = json!({
         "metadata": {"annotations": {"example.com/theirs": "stays"}, "labels": {labels::APP_NAME: "theirs"}},
-        "spec": {"replicas": 2, "template": {"spec": {"enableServiceLinks": true, "terminationGracePeriodSeconds": 1}}},
+        "spec": {"replicas": 2, "template": {"spec": {"enableServiceLinks": true, "terminationGracePeriodSeconds": 20}}},
     });
     deployments.patch("main", &PatchParams::default(), &Patch::Strategic(drift)).await.unwrap();
     let config_maps = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
@@ -86,7 +86,7 @@ async fn drift_is_repaired_and_what_others_add_is_left_alone() {
     assert_eq!(data["theirs"], "stays");
     let spec = services.get("main").await.unwrap().spec.unwrap();
     assert_eq!(spec.selector.unwrap()[labels::REGISTRY], "main");
-    assert!(spec.ports.unwrap().iter().any(|port| port.port == 443));
+    assert_eq!(spec.ports.unwrap().iter().map(|port| port.port).collect::<Vec<_>>(), [443]);
 }
 
 /// A field that the spec no longer asks for goes, although nothing wanted mentions it any more.

@@ -7,7 +7,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
-use crate::world::{BOUND, children, client, create, namespace, registries, round, settle};
+use crate::world::{BOUND, children, collected_client, create, namespace, registries, round, settle};
 
 const KEPT: [&str; 5] = [
     "persistentvolumeclaims/main-entrepot-data",
@@ -41,7 +41,7 @@ async fn wait_for_children(client: &Client, namespace: &str, expected: &[&str]) 
 
 #[tokio::test]
 async fn retain_keeps_the_images_the_ca_and_the_credentials() {
-    let client = client().await;
+    let client = collected_client().await;
     let namespace = namespace(&client).await;
     let first = create(&client, &namespace, "main", |_| {}).await;
     settle(&client, &first).await;
@@ -69,7 +69,7 @@ async fn retain_keeps_the_images_the_ca_and_the_credentials() {
 /// Applied again before the garbage collector has come round: what is on its way out is waited for, not taken over.
 #[tokio::test]
 async fn a_successor_waits_for_what_is_still_its_predecessors() {
-    let client = client().await;
+    let client = collected_client().await;
     let namespace = namespace(&client).await;
     let first = create(&client, &namespace, "main", |_| {}).await;
     settle(&client, &first).await;
@@ -100,7 +100,7 @@ async fn a_successor_waits_for_what_is_still_its_predecessors() {
 
 #[tokio::test]
 async fn delete_removes_everything() {
-    let client = client().await;
+    let client = collected_client().await;
     let namespace = namespace(&client).await;
     let registry =
         create(&client, &namespace, "main", |spec| spec.deletion_policy = DeletionPolicy::Delete).await;
@@ -114,7 +114,7 @@ async fn delete_removes_everything() {
 /// The policy that counts is the one at the time of deletion.
 #[tokio::test]
 async fn the_policy_can_change_until_the_end() {
-    let client = client().await;
+    let client = collected_client().await;
     let namespace = namespace(&client).await;
     let registry =
         create(&client, &namespace, "main", |spec| spec.deletion_policy = DeletionPolicy::Delete).await;
@@ -131,7 +131,7 @@ async fn the_policy_can_change_until_the_end() {
 
 #[tokio::test]
 async fn an_existing_claim_is_never_deleted() {
-    let client = client().await;
+    let client = collected_client().await;
     let namespace = namespace(&client).await;
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
     let claim: PersistentVolumeClaim = serde_json::from_value(json!({
@@ -158,7 +158,7 @@ async fn an_existing_claim_is_never_deleted() {
 /// A delayed deletion of an earlier Registry must not reach what its successor took over.
 #[tokio::test]
 async fn a_late_deletion_spares_the_successor() {
-    let client = client().await;
+    let client = collected_client().await;
     let namespace = namespace(&client).await;
     let first = create(&client, &namespace, "main", |_| {}).await;
     settle(&client, &first).await;

@@ -26,18 +26,21 @@ use tokio::sync::OnceCell;
 /// Long enough for a machine that does much else; a wait ends with what it waits for.
 pub(crate) const BOUND: Duration = Duration::from_mins(1);
 
-static PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
+/// An apiserver alone: nobody but the test touches a status.
+static BARE: OnceCell<ControlPlane> = OnceCell::const_new();
+/// One with the controllers that follow a deletion.
+static COLLECTED: OnceCell<ControlPlane> = OnceCell::const_new();
 
-/// The control plane, with the definitions installed.
+async fn start(controllers: bool) -> ControlPlane {
+    let options = ControlPlaneOptions { controllers, ..ControlPlaneOptions::default() };
+    let plane = ControlPlane::start(options).await.unwrap();
+    install(&plane.client()).await;
+    plane
+}
+
+/// The control plane without controllers, with the definitions installed.
 pub(crate) async fn plane() -> &'static ControlPlane {
-    PLANE
-        .get_or_init(|| async {
-            let options = ControlPlaneOptions { controllers: true, ..ControlPlaneOptions::default() };
-            let plane = ControlPlane::start(options).await.unwrap();
-            install(&plane.client()).await;
-            plane
-        })
-        .await
+    BARE.get_or_init(|| start(false)).await
 }
 
 async fn install(client: &Client) {
@@ -63,10 +66,20 @@ async fn install(client: &Client) {
 }
 
 /// A client of this test's own: one that another test's runtime drives ends with that test.
-pub(crate) async fn client() -> Client {
-    let kubeconfig = Kubeconfig::read_from(plane().await.kubeconfig()).unwrap();
+async fn client_of(plane: &ControlPlane) -> Client {
+    let kubeconfig = Kubeconfig::read_from(plane.kubeconfig()).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
+}
+
+/// A client of the apiserver alone.
+pub(crate) async fn client() -> Client {
+    client_of(plane().await).await
+}
+
+/// A client of the control plane whose garbage collector works.
+pub(crate) async fn collected_client() -> Client {
+    client_of(COLLECTED.get_or_init(|| start(true)).await).await
 }
 
 /// A namespace of this test's own.

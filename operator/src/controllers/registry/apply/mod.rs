@@ -2,6 +2,7 @@
 
 mod diff;
 mod error;
+mod fields;
 mod writer;
 
 use k8s_openapi::api::apps::v1::Deployment;

@@ -8,17 +8,16 @@ use entrepot_crds::labels;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::super::build::hex;
 use super::ApplyError;
 use super::diff::differs;
+use super::fields::{stamp, taken_over_fields};
 use crate::controllers::quantity::Quantity;
 
 /// What the writer can write.
@@ -66,7 +65,7 @@ impl Writer {
         mut wanted: T,
         live: Option<&T>,
     ) -> Result<T, ApplyError> {
-        stamp(&mut wanted)?;
+        stamp(&mut wanted).map_err(|source| json_error::<T>(&wanted.name_any(), source))?;
         match live {
             None => self.create(&wanted).await,
             Some(live) => self.reapply(wanted, live).await,
@@ -83,7 +82,7 @@ impl Writer {
         let Some(first) = addresses.first().filter(|_| live.is_none()) else {
             return self.owned(wanted, live).await;
         };
-        stamp(&mut wanted)?;
+        stamp(&mut wanted).map_err(|source| json_error::<Service>(&wanted.name_any(), source))?;
         let mut pinned = wanted.clone();
         let spec = pinned.spec.get_or_insert_default();
         spec.cluster_ip = Some(first.to_string());
@@ -102,26 +101,41 @@ impl Writer {
         if !differs(&json::<T>(&name, &wanted)?, &json::<T>(&name, live)?) {
             return Ok(live.clone());
         }
-        let api = self.api::<T>();
         if let Some(fields) = taken_over_fields(live) {
-            let patch = json!({"metadata": {
-                "resourceVersion": live.resource_version(),
-                "uid": live.uid(),
-                "managedFields": fields,
-            }});
-            api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))
-                .await
-                .map_err(|error| failed::<T>(&name, error))?;
+            self.merge(live, json!({"metadata": {"managedFields": fields}})).await?;
         }
         // With the UID, an object that was replaced under the same name is not touched, nor made by the patch.
         wanted.meta_mut().uid = live.uid();
+        match self.server_side_apply(&wanted).await {
+            Err(ApplyError::Refused(refusal)) => {
+                tracing::debug!(%refusal.message, name, "applying is refused; whole lists are put in place");
+                self.merge(live, json::<T>(&name, &wanted)?).await?;
+                self.server_side_apply(&wanted).await
+            }
+            other => other,
+        }
+    }
+
+    async fn server_side_apply<T: Applicable>(&self, wanted: &T) -> Result<T, ApplyError> {
+        let name = wanted.name_any();
         let params = PatchParams::apply(labels::FIELD_MANAGER).force();
-        let applied = api
-            .patch(&name, &params, &Patch::Apply(&wanted))
-            .await
-            .map_err(|error| failed::<T>(&name, error))?;
+        let patched = self.api::<T>().patch(&name, &params, &Patch::Apply(wanted)).await;
+        let applied = patched.map_err(|error| failed::<T>(&name, error))?;
         tracing::info!(kind = %T::kind(&()), namespace = self.namespace, name, "applied");
         Ok(applied)
+    }
+
+    /// Merges `patch` into the object that `live` was read from. Lists are replaced as a whole, so this also removes an
+    /// item of somebody else's that makes the object invalid together with ours.
+    async fn merge<T: Applicable>(&self, live: &T, mut patch: Value) -> Result<(), ApplyError> {
+        let name = live.name_any();
+        if let Some(meta) = patch.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.insert("uid".to_owned(), json!(live.uid()));
+        }
+        let params =
+            PatchParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = self.api::<T>().patch(&name, &params, &Patch::Merge(patch)).await;
+        patched.map(|_| ()).map_err(|error| failed::<T>(&name, error))
     }
 
     /// Generated material: created by POST and changed only as it was read, never by apply, so that of two writers one
@@ -170,35 +184,6 @@ impl Writer {
 
 fn post() -> PostParams {
     PostParams { dry_run: false, field_manager: Some(labels::FIELD_MANAGER.to_owned()) }
-}
-
-/// Puts a hash of the object into it. A field that is no longer wanted is in the live object and in nothing else that
-/// could be compared; the hash tells.
-fn stamp<T: Applicable>(wanted: &mut T) -> Result<(), ApplyError> {
-    let name = wanted.name_any();
-    let text = serde_json::to_vec(wanted).map_err(|source| json_error::<T>(&name, source))?;
-    let hash = hex(&Sha256::digest(text));
-    wanted.annotations_mut().insert(labels::APPLIED.to_owned(), hash);
-    Ok(())
-}
-
-/// The live object's field ownership with what we created counted as applied, if it is not yet: else server-side apply
-/// could never remove a field that the POST set.
-fn taken_over_fields<T: Resource>(live: &T) -> Option<Value> {
-    let mut fields = live.managed_fields().to_vec();
-    let ours = |operation: &'static str| {
-        move |entry: &ManagedFieldsEntry| {
-            entry.manager.as_deref() == Some(labels::FIELD_MANAGER)
-                && entry.operation.as_deref() == Some(operation)
-                && entry.subresource.as_deref().unwrap_or_default().is_empty()
-        }
-    };
-    if fields.iter().any(ours("Apply")) {
-        return None;
-    }
-    let created = fields.iter().position(ours("Update"))?;
-    fields.get_mut(created)?.operation = Some("Apply".to_owned());
-    serde_json::to_value(fields).ok()
 }
 
 /// The live object's metadata with our labels and annotations in it.
