@@ -9,10 +9,10 @@ use crate::{
     oci_layout::{Entry, Image, LayerFormat, Layout, LayoutError, host_architecture},
 };
 
-/// The image of several layers.
-pub const HELLO: &str = "demo/hello:1";
+/// The image of several layers; `deploy/samples/pod.yaml` runs it as well.
+pub const BUSYBOX: &str = "demo/busybox:1";
 /// The index over two architectures.
-pub const MULTI_ARCH: &str = "demo/hello-multiarch:1";
+pub const MULTI_ARCH: &str = "demo/multiarch:1";
 /// The port of the page that both serve.
 pub const PORT: u16 = 8080;
 const ENTRYPOINT: [&str; 6] = ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"];
@@ -38,7 +38,7 @@ pub fn make(folder: &TempDir) -> Result<[Made; 2], LayoutError> {
     let multi_arch = [image(vec![page("Hello from one of two architectures.")]), foreign(other)];
     let contents = format!("an index over {} and {other}", host_architecture());
     Ok([
-        write(folder, HELLO, &[hello], "one image of three layers".to_owned())?,
+        write(folder, BUSYBOX, &[hello], "one image of three layers".to_owned())?,
         write(folder, MULTI_ARCH, &multi_arch, contents)?,
     ])
 }

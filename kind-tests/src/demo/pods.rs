@@ -9,7 +9,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::images::{HELLO, MULTI_ARCH, PORT};
+use super::images::{BUSYBOX, MULTI_ARCH, PORT};
 use crate::{Node, Pods, cluster::ClusterError, progress::Progress, wait::Seen};
 
 const BOUND: Duration = Duration::from_mins(2);
@@ -21,7 +21,7 @@ pub struct Running {
     pub name: String,
     /// The node it runs on.
     pub node: Node,
-    /// What each container runs, by digest, as the kubelet reports it: `main.registries.svc/demo/hello@sha256:…`.
+    /// What each container runs, by digest, as the kubelet reports it: `main.registries.svc/demo/busybox@sha256:…`.
     pub image_ids: BTreeMap<String, String>,
     /// What the kubelet says of its pulls.
     pub pulls: Vec<String>,
@@ -41,6 +41,7 @@ fn spec(node: Node, host: &str, secret: &str) -> Value {
             // The kubelet asks the registry whatever the node holds already.
             "imagePullPolicy": "Always",
             "command": ["/bin/httpd", "-f", "-p", port.to_string(), "-h", "/www"],
+            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
             "readinessProbe": {"httpGet": {"path": "/", "port": port}, "periodSeconds": 1},
         })
     };
@@ -48,7 +49,9 @@ fn spec(node: Node, host: &str, secret: &str) -> Value {
         "nodeSelector": {"kubernetes.io/hostname": node.name()},
         "imagePullSecrets": [{"name": secret}],
         "terminationGracePeriodSeconds": 1,
-        "containers": [container("hello", HELLO, PORT), container("hello-multiarch", MULTI_ARCH, PORT + 1)],
+        // The sample's namespace admits nothing less.
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container("busybox", BUSYBOX, PORT), container("multiarch", MULTI_ARCH, PORT + 1)],
     })
 }
 
@@ -141,8 +144,8 @@ mod tests {
         assert_eq!(
             images,
             [
-                ("main.registries.svc/demo/hello:1", &always),
-                ("main.registries.svc/demo/hello-multiarch:1", &always)
+                ("main.registries.svc/demo/busybox:1", &always),
+                ("main.registries.svc/demo/multiarch:1", &always)
             ]
         );
     }

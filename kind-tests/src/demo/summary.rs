@@ -74,7 +74,7 @@ impl Summary {
         ];
         if let Some(pod) = self.pods.first() {
             let mut line = String::new();
-            let _ = write!(line, "kubectl --namespace {namespace} exec {} --container hello -- ", pod.name);
+            let _ = write!(line, "kubectl --namespace {namespace} exec {} --container busybox -- ", pod.name);
             line += "wget -q -O - http://127.0.0.1:8080/";
             commands.push(line);
         }
@@ -92,8 +92,11 @@ mod tests {
         let pod = |node: Node| Running {
             name: format!("hello-{}", node.name()),
             node,
-            image_ids: [("hello".to_owned(), "main.registries.svc/demo/hello@sha256:1".to_owned())].into(),
-            pulls: vec!["Successfully pulled image \"main.registries.svc/demo/hello:1\" in 31ms".to_owned()],
+            image_ids: [("busybox".to_owned(), "main.registries.svc/demo/busybox@sha256:1".to_owned())]
+                .into(),
+            pulls: vec![
+                "Successfully pulled image \"main.registries.svc/demo/busybox:1\" in 31ms".to_owned(),
+            ],
         };
         let summary = Summary {
             times: vec![("cluster", Duration::from_secs(12)), ("operator", Duration::from_secs(70))],
@@ -102,7 +105,11 @@ mod tests {
             namespace: "registries".to_owned(),
             registry: "main".to_owned(),
             url: "https://main.registries.svc".to_owned(),
-            pushed: vec![("main.registries.svc/demo/hello:1".into(), "sha256:1".into(), "one image".into())],
+            pushed: vec![(
+                "main.registries.svc/demo/busybox:1".into(),
+                "sha256:1".into(),
+                "one image".into(),
+            )],
             pods: Node::ALL.map(pod).into(),
         };
         assert_eq!(summary.to_string(), include_str!("summary.golden.txt"));
