@@ -27,3 +27,25 @@ lint: ## formatting and lints, warnings are errors
 .PHONY: test
 test: ## the whole gate: check, real clients, a real apiserver, a real cluster
 	.ci/test
+
+.PHONY: generate
+generate: ## write what follows from the code: the definitions, their copy in the chart, deploy/install.yaml
+	cargo run --quiet --package entrepot-crds --bin crdgen
+	install -m 0644 crds/*.yaml deploy/chart/files/
+	$(KIND) tools helm > /dev/null
+	deploy/render "$(ENTREPOT_TOOLS)/helm" > deploy/install.yaml.new
+	mv deploy/install.yaml.new deploy/install.yaml
+
+.PHONY: images
+images: ## build the images of the operator and the registry into $ENTREPOT_CACHE/images
+	deploy/images/build
+
+.PHONY: push
+push: ## push the images: make push PREFIX=registry.example.com/entrepot
+	deploy/images/build push "$(PREFIX)"
+
+.PHONY: install.yaml
+install.yaml: ## write install.yaml for images that were pushed: make install.yaml PREFIX=registry.example.com/entrepot
+	@deploy/images/prefix "$(PREFIX)" < deploy/install.yaml > install.yaml.new && mv install.yaml.new install.yaml \
+	  || { rm -f install.yaml.new; exit 1; }
+	@echo "kubectl apply --server-side -f install.yaml"
