@@ -30,7 +30,7 @@ pub const CNI_FOLDER: &str = "/usr/lib/cni";
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PrerequisiteError {
     /// Namespaces, mounts and cgroups take root.
-    #[error("the cluster needs root: it makes network namespaces, mounts and cgroups; run it with sudo")]
+    #[error("the cluster needs root: it lives in namespaces, mounts and control groups; run this with sudo")]
     NotRoot,
     /// Programs are absent.
     #[error("missing: {}; on Debian: apt-get install {}", programs.join(", "), packages.join(" "))]
@@ -42,11 +42,14 @@ pub enum PrerequisiteError {
     },
 }
 
+/// Checks that this process may do what a cluster takes.
+pub fn root() -> Result<(), PrerequisiteError> {
+    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(PrerequisiteError::NotRoot) }
+}
+
 /// Checks this machine.
 pub fn check() -> Result<(), PrerequisiteError> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(PrerequisiteError::NotRoot);
-    }
+    root()?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Root's PATH often lacks the sbin folders when it comes from `su` or a service manager.
     let folders: Vec<PathBuf> =

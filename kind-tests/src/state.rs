@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -31,7 +32,9 @@ pub struct StateError {
 impl ClusterDir {
     /// `$ENTREPOT_CLUSTER_DIR` for everything, else `/run/entrepot-kind` and `/var/lib/entrepot-kind`.
     pub fn locate(chosen: Option<PathBuf>) -> Self {
-        match chosen.filter(|path| !path.as_os_str().is_empty()) {
+        // Programs are started in other working folders than this one.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        match chosen.filter(|path| !path.as_os_str().is_empty()).map(absolute) {
             Some(root) => Self { data: root.join("data"), state: root },
             None => Self { state: "/run/entrepot-kind".into(), data: "/var/lib/entrepot-kind".into() },
         }
@@ -113,12 +116,23 @@ pub fn create_folder(path: &Path) -> Result<(), StateError> {
     })
 }
 
+/// Makes a folder that only root may enter: what is in it belongs to the Pods, and its own modes are theirs.
+pub fn create_private_folder(path: &Path) -> Result<(), StateError> {
+    create_folder(path)?;
+    let private = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(path, private).map_err(|source| StateError {
+        action: "close the folder",
+        path: path.into(),
+        source,
+    })
+}
+
 /// Writes a file that only root may read: half of them hold keys.
 pub fn write_private(path: &Path, content: &str) -> Result<(), StateError> {
     let write = || {
         let mut options = File::options();
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.create(true).truncate(true).write(true).open(path)?.write_all(content.as_bytes())
+        options.create(true).truncate(true).write(true).mode(0o600);
+        options.open(path)?.write_all(content.as_bytes())
     };
     write().map_err(|source| StateError { action: "write", path: path.into(), source })
 }

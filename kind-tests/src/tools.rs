@@ -168,8 +168,10 @@ fn key(recipe: &Recipe) -> String {
 async fn build(recipe: &Recipe, folder: &Path) -> Result<(), ToolError> {
     let keep = |source| ToolError::Keep { tool: recipe.name, path: folder.into(), source };
     let parent = folder.parent().unwrap_or(folder);
-    let module = tempfile::tempdir_in(parent).map_err(keep)?;
-    let output = tempfile::tempdir_in(parent).map_err(keep)?;
+    let prefix = format!(".{}-", recipe.name);
+    remove_leftovers(parent, &prefix).map_err(keep)?;
+    let module = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).map_err(keep)?;
+    let output = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).map_err(keep)?;
     fs::write(module.path().join("go.mod"), recipe.go_mod).map_err(keep)?;
     fs::write(module.path().join("go.sum"), recipe.go_sum).map_err(keep)?;
     let mut target = output.path().as_os_str().to_owned();
@@ -189,6 +191,17 @@ async fn build(recipe: &Recipe, folder: &Path) -> Result<(), ToolError> {
     let built = output.keep();
     fs::set_permissions(&built, std::os::unix::fs::PermissionsExt::from_mode(0o755)).map_err(keep)?;
     fs::rename(&built, folder).map_err(keep)
+}
+
+/// Builds that were killed leave hundreds of megabytes; under the tool's lock nobody else's can be among them.
+fn remove_leftovers(parent: &Path, prefix: &str) -> std::io::Result<()> {
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Points `bin/<command>` at the build, by renaming a new link over the old one: there is always a whole one.
@@ -223,6 +236,18 @@ mod tests {
         ];
         assert!(keys.iter().all(|key| key.len() == 12), "{keys:?}");
         assert!((1..4).all(|i| !keys[..i].contains(&keys[i])), "{keys:?}");
+    }
+
+    #[test]
+    fn only_the_same_tools_leftovers_go() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in [".crane-x1", ".helm-x2", "crane-0123456789ab"] {
+            fs::create_dir_all(parent.path().join(name).join("bin")).unwrap();
+        }
+        remove_leftovers(parent.path(), ".crane-").unwrap();
+        let mut left: Vec<_> = fs::read_dir(parent.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".helm-x2", "crane-0123456789ab"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub async fn up(dir: &ClusterDir, progress: &Progress) -> Result<(), ClusterErro
     prerequisites::check()?;
     let cache = Cache::from_environment()?;
     let _lock = lock(progress).await?;
-    if healthy(dir, Duration::from_secs(5)).await.is_ok() {
+    if is_well(dir, progress).await {
         let client = super::client(&dir.kubeconfig()).await?;
         progress.step("replacing released volumes", volumes::replace_released(dir, &client)).await?;
         return Ok(());
@@ -41,11 +41,16 @@ pub async fn up(dir: &ClusterDir, progress: &Progress) -> Result<(), ClusterErro
     started.map_err(|error| with_logs(error, dir))
 }
 
+/// A busy cluster may be slow to say so; only one whose programs have ended, or that is silent for a minute, is given up, for
+/// other stories may be running on it.
+async fn is_well(dir: &ClusterDir, progress: &Progress) -> bool {
+    let healthy = healthy(dir, Duration::from_mins(1));
+    progress.step("waiting for the running cluster to be well", healthy).await.is_ok()
+}
+
 /// Takes the cluster down.
 pub async fn down(dir: &ClusterDir, progress: &Progress) -> Result<(), ClusterError> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(prerequisites::PrerequisiteError::NotRoot.into());
-    }
+    prerequisites::root()?;
     let _lock = lock(progress).await?;
     progress.step("taking the cluster down", teardown::down(dir)).await?;
     Ok(())
@@ -102,7 +107,10 @@ async fn start(
 }
 
 async fn make_nodes(dir: &ClusterDir) -> Result<[(Node, Inside); 2], ClusterError> {
-    for folder in [dir.state.clone(), dir.data.clone(), dir.pki(""), dir.state.join("log")] {
+    for folder in [&dir.state, &dir.data] {
+        state::create_private_folder(folder)?;
+    }
+    for folder in [dir.pki(""), dir.state.join("log")] {
         state::create_folder(&folder)?;
     }
     // `ip netns` makes it when it is absent; noted before, so that it goes again.

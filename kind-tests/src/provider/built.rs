@@ -12,6 +12,7 @@ use super::{Capability, Provider};
 use crate::{
     cache::Cache,
     cluster::{self, ClusterError, SYSTEM_PATH, namespaces::Inside, node, plan::Node, start, volumes},
+    prerequisites,
     progress::Progress,
     state::ClusterDir,
 };
@@ -50,12 +51,14 @@ impl Provider for Built {
     }
 
     async fn check(&self) -> Result<PathBuf, ClusterError> {
+        prerequisites::root()?;
         start::healthy(&self.dir, Duration::from_secs(5)).await?;
         Ok(self.dir.kubeconfig())
     }
 
     /// Its environment holds the built tools' folder in `PATH` and the administrator's kubeconfig in `KUBECONFIG`, no more.
     fn command_on(&self, node: Node, program: &str) -> Result<Command, ClusterError> {
+        prerequisites::root()?;
         let bin = Cache::from_environment()?.bin();
         let mut command = Inside::of(&self.dir, node)?.command(program);
         command.env_clear().env("PATH", format!("{}:{SYSTEM_PATH}", bin.display()));
