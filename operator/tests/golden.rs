@@ -88,7 +88,7 @@ fn render(outcome: &Outcome) -> String {
         one("htpasswd", htpasswd),
         one("tls", tls),
         one("service", &service),
-        one("internal service", &internal_service),
+        one("internal service", internal_service),
         one("network policy", network_policy),
         one("config", config_map),
         one("trust", trust),

@@ -22,8 +22,8 @@ fn later(days: i64) -> Timestamp {
     now() + SignedDuration::from_hours(24 * days)
 }
 
-fn data(secret: &Option<Secret>) -> BTreeMap<String, ByteString> {
-    secret.clone().unwrap().data.unwrap()
+fn data(secret: Option<&Secret>) -> BTreeMap<String, ByteString> {
+    secret.unwrap().data.clone().unwrap()
 }
 
 fn set(secret: &mut Option<Secret>, key: &str, value: &[u8]) {
@@ -53,7 +53,7 @@ fn no_secret_leaves_the_secrets() {
     for secret in
         [&seen.ca, &seen.keys, &seen.admin, &seen.pull, &seen.htpasswd, &seen.tls].into_iter().chain(both)
     {
-        for (key, value) in data(secret) {
+        for (key, value) in data(secret.as_ref()) {
             if !["username", "tls.crt"].contains(&key.as_str()) {
                 secrets.extend(String::from_utf8(value.0).unwrap().lines().map(str::to_owned));
             }
@@ -120,12 +120,12 @@ fn the_certificate_is_renewed_at_two_thirds_of_its_life_even_if_suspended() {
     let mut cluster = Cluster::of(case("minimal"));
     cluster.settle();
     cluster.registry.spec.suspend = true;
-    let first = data(&cluster.observed.tls);
+    let first = data(cluster.observed.tls.as_ref());
     let leaf = Leaf::from_pem(std::str::from_utf8(&first["tls.crt"].0).unwrap()).unwrap();
     cluster.round(leaf.renewal_time() - SignedDuration::from_secs(1));
-    assert_eq!(data(&cluster.observed.tls), first);
+    assert_eq!(data(cluster.observed.tls.as_ref()), first);
     cluster.round(leaf.renewal_time());
-    let second = data(&cluster.observed.tls);
+    let second = data(cluster.observed.tls.as_ref());
     assert_ne!(second, first);
     let renewed = Leaf::from_pem(std::str::from_utf8(&second["tls.crt"].0).unwrap()).unwrap();
     assert_eq!(renewed.dns_names, leaf.dns_names);
@@ -136,14 +136,14 @@ fn the_certificate_is_renewed_at_two_thirds_of_its_life_even_if_suspended() {
 fn a_certificate_that_lacks_an_address_is_made_anew() {
     let mut cluster = Cluster::of(case("minimal"));
     cluster.settle();
-    let ca = data(&cluster.observed.ca);
+    let ca = data(cluster.observed.ca.as_ref());
     let spec = cluster.observed.service.as_mut().unwrap().spec.as_mut().unwrap();
     spec.cluster_ips = Some(vec!["10.96.0.18".to_owned()]);
     let Child::Present(tls) = cluster.round(now()).plan.tls else { panic!("no certificate") };
     let leaf = Leaf::from_pem(std::str::from_utf8(&tls.data.unwrap()["tls.crt"].0).unwrap()).unwrap();
     assert!(leaf.ip_addresses.contains(&"10.96.0.18".parse().unwrap()));
     assert!(!leaf.ip_addresses.contains(&"10.96.0.17".parse().unwrap()));
-    assert_eq!(data(&cluster.observed.ca), ca, "clients go on trusting the same CA");
+    assert_eq!(data(cluster.observed.ca.as_ref()), ca, "clients go on trusting the same CA");
 }
 
 /// A password that a person puts into the Secret is the one that counts.
@@ -151,15 +151,15 @@ fn a_certificate_that_lacks_an_address_is_made_anew() {
 fn a_changed_password_reaches_the_htpasswd_file_and_the_docker_config() {
     let mut cluster = Cluster::of(case("minimal"));
     cluster.settle();
-    let pull = data(&cluster.observed.pull);
+    let pull = data(cluster.observed.pull.as_ref());
     set(&mut cluster.observed.admin, "password", b"rotated-by-hand");
     cluster.settle();
-    let file = String::from_utf8(data(&cluster.observed.htpasswd)["htpasswd"].0.clone()).unwrap();
+    let file = String::from_utf8(data(cluster.observed.htpasswd.as_ref())["htpasswd"].0.clone()).unwrap();
     assert!(entrepot_operator::credentials::htpasswd_verifies(&file, "admin", "rotated-by-hand"));
     let docker: Value =
-        serde_json::from_slice(&data(&cluster.observed.admin)[".dockerconfigjson"].0).unwrap();
+        serde_json::from_slice(&data(cluster.observed.admin.as_ref())[".dockerconfigjson"].0).unwrap();
     assert_eq!(docker["auths"]["main.registries.svc"]["password"], "rotated-by-hand");
-    assert_eq!(data(&cluster.observed.pull), pull);
+    assert_eq!(data(cluster.observed.pull.as_ref()), pull);
 }
 
 /// Retain: a Registry of the same name takes up what its predecessor left, addresses included.
@@ -169,7 +169,7 @@ fn a_new_registry_of_the_same_name_takes_up_what_was_kept() {
     cluster.settle();
     let kept =
         [&cluster.observed.ca, &cluster.observed.admin, &cluster.observed.pull, &cluster.observed.keys]
-            .map(data);
+            .map(|one| data(one.as_ref()));
     let claim = cluster.observed.claim.clone();
     let mut second = Cluster::of(case("minimal"));
     second.registry.metadata.uid = Some("0001-main".to_owned());
@@ -182,8 +182,8 @@ fn a_new_registry_of_the_same_name_takes_up_what_was_kept() {
     let addresses: Vec<String> = service.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(addresses, ["10.96.0.17", "fd00::17"]);
     let outcome = second.settle();
-    let after =
-        [&second.observed.ca, &second.observed.admin, &second.observed.pull, &second.observed.keys].map(data);
+    let after = [&second.observed.ca, &second.observed.admin, &second.observed.pull, &second.observed.keys]
+        .map(|one| data(one.as_ref()));
     assert_eq!(after, kept);
     assert_eq!(condition(&outcome, "Ready"), ("True".to_owned(), "AsSpecified".to_owned()));
     let relabelled = second.observed.claim.unwrap().metadata.labels.unwrap();
@@ -202,11 +202,15 @@ fn damaged_material_is_reported_and_not_replaced(
     let mut cluster = Cluster::of(case("minimal"));
     cluster.settle();
     damage(&mut cluster);
-    let before = [&cluster.observed.ca, &cluster.observed.pull, &cluster.observed.keys].map(data);
+    let before =
+        [&cluster.observed.ca, &cluster.observed.pull, &cluster.observed.keys].map(|one| data(one.as_ref()));
     let outcome = cluster.round(later(1));
     assert_eq!(condition(&outcome, kind), ("False".to_owned(), reason.to_owned()));
     assert_eq!(condition(&outcome, "Ready"), ("False".to_owned(), reason.to_owned()));
-    assert_eq!([&cluster.observed.ca, &cluster.observed.pull, &cluster.observed.keys].map(data), before);
+    assert_eq!(
+        [&cluster.observed.ca, &cluster.observed.pull, &cluster.observed.keys].map(|one| data(one.as_ref())),
+        before
+    );
 }
 
 #[rstest]

@@ -6,6 +6,7 @@
 mod children;
 mod faults;
 mod lifecycle;
+mod permissions;
 mod rules;
 mod running;
 mod unions;

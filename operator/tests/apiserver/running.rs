@@ -19,14 +19,14 @@ use tokio::task::JoinHandle;
 use crate::world::{BOUND, Writes, client, context, create, namespace, recording, registries};
 
 /// A running operator that ends with the test.
-struct Operator {
+pub(crate) struct Operator {
     writes: Writes,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl Operator {
-    fn start(client: &Client, namespace: &str) -> Self {
+    pub(crate) fn start(client: &Client, namespace: &str) -> Self {
         let (recording, writes) = recording(client.clone());
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {
@@ -36,13 +36,19 @@ impl Operator {
         Self { writes, stop: Some(stop), task }
     }
 
-    async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
         self.task.await.unwrap();
     }
 }
 
-async fn wait_for(client: &Client, namespace: &str, name: &str, kind: &str, expected: (&str, &str)) {
+pub(crate) async fn wait_for(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    kind: &str,
+    expected: (&str, &str),
+) {
     wait_until(&format!("{kind} of {name} to be {expected:?}"), BOUND, || async {
         let status = registries(client, namespace).get(name).await?.status.unwrap_or_default();
         let found = status.conditions.iter().find(|one| one.type_ == kind).cloned();

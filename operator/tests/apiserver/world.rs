@@ -183,6 +183,24 @@ pub(crate) fn recording(inner: Client) -> (Client, Writes) {
     (client, writes)
 }
 
+/// A client that notes every request which its user has no permission for, reads and watches included.
+pub(crate) fn supervised(inner: Client) -> (Client, Writes) {
+    let forbidden = Writes::default();
+    let notes = Arc::clone(&forbidden);
+    let client = wrapped(inner, move |inner, request| {
+        let notes = Arc::clone(&notes);
+        Box::pin(async move {
+            let text = format!("{} {}", request.method(), request.uri());
+            let answer = inner.send(request).await?;
+            if answer.status() == http::StatusCode::FORBIDDEN {
+                notes.lock().unwrap().push(text);
+            }
+            Ok(answer)
+        })
+    });
+    (client, forbidden)
+}
+
 /// When a client dies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Death {
