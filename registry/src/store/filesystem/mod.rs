@@ -13,6 +13,8 @@ mod lock;
 mod mark;
 mod open;
 mod os;
+#[cfg(test)]
+mod reliance;
 mod round;
 mod tree;
 mod upload;
