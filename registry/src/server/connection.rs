@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::watch,
+    sync::{Notify, watch},
 };
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
@@ -79,7 +79,10 @@ impl Speaker {
     {
         let router = self.router;
         let service = service_fn(move |request| answer(router.clone(), request, peer));
+        // A connection that was made while stopping gets one answer, which says that it is the last.
+        let late = *stopping.borrow();
         let mut builder = http1::Builder::new();
+        builder.keep_alive(!late);
         let (stream, received) = Counted::new(stream);
         let timer = Patience { timeouts: self.timeouts, received };
         builder.timer(timer).header_read_timeout(self.timeouts.headers);
@@ -87,7 +90,7 @@ impl Speaker {
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = told(stopping) => {
+            () = told(stopping), if !late => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -100,7 +103,14 @@ impl Speaker {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let router = self.router;
-        let service = service_fn(move |request| answer(router.clone(), request, peer));
+        let asked = Arc::new(Notify::new());
+        let first = Arc::clone(&asked);
+        let service = service_fn(move |request| {
+            first.notify_one();
+            answer(router.clone(), request, peer)
+        });
+        // A connection that was made while stopping gets an answer to what it asks first.
+        let late = *stopping.borrow();
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -111,9 +121,10 @@ impl Speaker {
             .keep_alive_timeout(self.timeouts.headers);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
+        let stop = async { if late { asked.notified().await } else { told(stopping).await } };
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = told(stopping) => {
+            () = stop => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
