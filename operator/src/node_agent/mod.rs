@@ -66,12 +66,13 @@ pub async fn run(args: NodeAgentArgs) -> Result<(), NodeAgentError> {
     let mut stop = StopSignal::new().map_err(NodeAgentError::Signal)?;
     let client = Client::try_default().await.map_err(NodeAgentError::Client)?;
     tokio::select! {
-        result = work(args, client) => result,
+        result = run_with(args, client) => result,
         () = stop.received() => Ok(()),
     }
 }
 
-async fn work(args: NodeAgentArgs, client: Client) -> Result<(), NodeAgentError> {
+/// Runs until it is dropped, as whoever `client` is.
+pub async fn run_with(args: NodeAgentArgs, client: Client) -> Result<(), NodeAgentError> {
     let mut reporter = Reporter::new(client.clone(), &args.namespace);
     if args.cleanup {
         clean::clean(&args.containerd_dir).map_err(NodeAgentError::Cleanup)?;

@@ -105,8 +105,8 @@ fn scan(config: &ConfigPath, mounted: &str) -> Result<Live, ScanError> {
 }
 
 async fn ask(endpoints: &BTreeMap<String, Endpoint>) -> Probes {
-    futures::stream::iter(endpoints)
-        .map(|(uid, endpoint)| async move { (uid.clone(), probe(endpoint).await) })
+    futures::stream::iter(endpoints.clone())
+        .map(|(uid, endpoint)| async move { (uid, probe(&endpoint).await) })
         .buffer_unordered(PROBES_AT_ONCE)
         .collect()
         .await

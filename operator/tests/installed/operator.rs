@@ -11,6 +11,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -85,7 +86,7 @@ async fn the_operator_makes_repairs_and_deletes_a_registry() {
     secrets.delete("main-entrepot-tls", &DeleteParams::default()).await.unwrap();
     wait_until("the repair", BOUND, || async {
         let ports = services.get("main").await?.spec.unwrap_or_default().ports.unwrap_or_default();
-        let repaired = ports.iter().all(|port| port.target_port != Some(1.into()));
+        let repaired = ports.iter().all(|port| port.target_port != Some(IntOrString::Int(1)));
         let remade = secrets.get_opt("main-entrepot-tls").await?.is_some();
         Ok::<_, kube::Error>(Seen::when(repaired && remade, (), (ports, remade)))
     })
