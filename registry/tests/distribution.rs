@@ -1,4 +1,5 @@
 //! A volume moves between distribution and this registry, both ways, and nothing on it changes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
 
 mod support;
 

@@ -43,8 +43,11 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.extend(HeaderValue::from_str(&record.id().to_string()).ok().map(|id| (REQUEST_ID, id)));
-    if body.is_unread() && parts.version < Version::HTTP_2 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if body.is_unread() {
+        if parts.version < Version::HTTP_2 {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        // HTTP/2 too: the stream would be reset at once, and curl 7 then shows no answer.
         tokio::spawn(body.drain());
     }
     record.follow(response)

@@ -63,12 +63,16 @@ fn what_goes_wrong_is_said() {
     let layout = Layout::write(&sandbox, "image", &Image::new("crane refused"));
     let (folder, there) = (layout.folder.to_str().unwrap().to_owned(), at_registry("team/app:1"));
     let push = || Crane.run(&sandbox, &["push", &folder, &there]);
-    push().failed_saying(&["UNAUTHORIZED", "authentication required"]);
+    // It begins by asking with HEAD, whose answer has no body: the status is all it can say.
+    push().failed_saying(&["401 Unauthorized"]);
+    let pull = || Crane.run(&sandbox, &["manifest", &there]);
+    pull().failed_saying(&["UNAUTHORIZED", "authentication required"]);
     // crane's login asks nobody: the push finds out.
     Crane.login(&sandbox, User { password: "guessed", ..ALICE }).succeeded();
-    push().failed_saying(&["UNAUTHORIZED", "the user name or the password is wrong"]);
+    push().failed_saying(&["401 Unauthorized"]);
+    pull().failed_saying(&["UNAUTHORIZED", "the user name or the password is wrong"]);
     Crane.login(&sandbox, READER).succeeded();
     push().failed_saying(&["DENIED", "user `reader` may only pull"]);
     assert_eq!(server.stored(), [].into());
-    Crane.run(&sandbox, &["manifest", &there]).failed_saying(&["MANIFEST_UNKNOWN"]);
+    pull().failed_saying(&["MANIFEST_UNKNOWN"]);
 }

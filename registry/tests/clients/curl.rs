@@ -67,7 +67,7 @@ fn a_bad_manifest_is_refused_and_nothing_changes() {
     let cases = [
         ("no JSON", "{".to_owned(), 400, "MANIFEST_INVALID"),
         ("no manifest", "{}".to_owned(), 400, "MANIFEST_INVALID"),
-        ("an absent blob", manifest(&absent, 2), 404, "MANIFEST_BLOB_UNKNOWN"),
+        ("an absent blob", manifest(&absent, 2), 400, "MANIFEST_BLOB_UNKNOWN"),
         ("a wrong size", manifest(&config.digest(), 1), 400, "MANIFEST_INVALID"),
         ("over 4 MiB", " ".repeat((4 << 20) + 1), 413, "MANIFEST_INVALID"),
     ];

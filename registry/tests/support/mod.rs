@@ -1,6 +1,5 @@
 //! What tests against real programs need: a sandbox to run them in, images to push, a registry to push to.
 #![allow(dead_code, reason = "each test program uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
 
 pub(crate) mod authority;
 pub(crate) mod client;

@@ -65,7 +65,8 @@ impl Sandbox {
             .arg(format!("--mount={namespaces}/mnt"))
             .arg(format!("--net={namespaces}/net"))
             .arg(format!("--pid={namespaces}/pid_for_children"))
-            .arg(format!("--wd={}", self.folder.path().display()))
+            // Resolved inside: outside it would be a folder of another mount tree, which has no path there.
+            .arg(format!("--wdns={}", self.folder.path().display()))
             .arg("--")
             .arg(program.as_ref())
             .env_clear()
