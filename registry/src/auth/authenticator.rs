@@ -1,14 +1,23 @@
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use tokio::sync::Semaphore;
 
-use super::{Credentials, Htpasswd, Identity, Role, htpasswd::nobody, verified::Verified};
+use super::{
+    Credentials, Htpasswd, Identity, Role,
+    htpasswd::nobody,
+    verified::{Mac, Verified},
+};
 
-/// Checks that may wait for their turn. Each is a request that holds a connection; the next ones are sent away.
+/// Different credentials that may wait to be checked; the next ones are sent away. However many requests come with the
+/// same ones, they are checked once.
 const QUEUE: usize = 64;
 
 /// Tells who sent a request.
@@ -16,21 +25,29 @@ pub struct Authenticator {
     /// `None`: there are no users, anybody may come.
     users: Option<ArcSwap<Users>>,
     realm: String,
-    waiting: Semaphore,
     /// bcrypt is made to be slow: were two to run at once, anybody could take two processors from those who pull.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
-/// One state of the user files, with the passwords already found right in that state.
+/// One state of the user files, with what has been found out of passwords in that state.
 struct Users {
     own: Htpasswd,
     managed: Htpasswd,
     pull_only: HashSet<Box<str>>,
-    verified: Mutex<Verified>,
+    passwords: Mutex<Passwords>,
 }
 
+struct Passwords {
+    right: Verified,
+    /// Waiting for their turn, or having it.
+    checked: HashMap<Mac, Check>,
+}
+
+/// Whether a password is right, once that is known.
+type Check = Shared<BoxFuture<'static, Result<bool, AuthenticationError>>>;
+
 /// Why nobody can say who sent a request.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthenticationError {
     /// Too many passwords wait to be checked.
     #[error("too many passwords are being checked; try again in a second")]
@@ -53,7 +70,7 @@ impl Authenticator {
     }
 
     fn with(users: Option<ArcSwap<Users>>, realm: String) -> Self {
-        Self { users, realm, waiting: Semaphore::new(QUEUE), turn: Semaphore::new(1) }
+        Self { users, realm, turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// Replaces the users, and forgets whose password was right. Without effect on a server that lets anybody in.
@@ -74,47 +91,63 @@ impl Authenticator {
         let Some(credentials) = header.and_then(Credentials::parse) else {
             return Ok(Identity::Unauthenticated);
         };
-        let users = users.load_full();
-        if !users.is_verified(&credentials) && !self.check(&users, &credentials).await? {
-            return Ok(Identity::Unauthenticated);
-        }
-        Ok(users.identity(credentials.name))
+        let (users, name) = (users.load_full(), credentials.name.clone());
+        Ok(if self.check(&users, credentials)?.await? {
+            users.identity(name)
+        } else {
+            Identity::Unauthenticated
+        })
     }
 
-    async fn check(
-        &self,
-        users: &Arc<Users>,
-        credentials: &Credentials,
-    ) -> Result<bool, AuthenticationError> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| AuthenticationError::Busy)?;
-        let _turn = self.turn.acquire().await.map_err(|_| AuthenticationError::Worker)?;
-        // Clients open several connections at once, all with the same password: the first one has been checked by now.
-        if users.is_verified(credentials) {
-            return Ok(true);
+    /// Begins to check a password, or joins a check of the same one.
+    fn check(&self, users: &Arc<Users>, credentials: Credentials) -> Result<Check, AuthenticationError> {
+        let mut passwords = users.passwords();
+        let mac = passwords.right.mac(&credentials);
+        if passwords.right.contains(&mac) {
+            return Ok(std::future::ready(Ok(true)).boxed().shared());
         }
-        let hash = users.hash(&credentials.name);
-        let password = credentials.password.clone();
-        let checked = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
-        let right = checked.await.map_err(|_| AuthenticationError::Worker)?;
-        if right {
-            users.verified().insert(credentials);
+        if let Some(check) = passwords.checked.get(&mac) {
+            return Ok(check.clone());
         }
-        Ok(right)
+        if passwords.checked.len() >= QUEUE {
+            return Err(AuthenticationError::Busy);
+        }
+        // A task of its own: others may wait for it when whoever came first has left.
+        let task = tokio::spawn(Arc::clone(users).run(Arc::clone(&self.turn), mac, credentials));
+        let check = task.map(|ended| ended.unwrap_or(Err(AuthenticationError::Worker))).boxed().shared();
+        passwords.checked.insert(mac, check.clone());
+        Ok(check)
     }
 }
 
 impl Users {
     fn new(own: Htpasswd, managed: Htpasswd, pull_only: &[String]) -> Self {
         let pull_only = pull_only.iter().map(|name| name.as_str().into()).collect();
-        Self { own, managed, pull_only, verified: Mutex::new(Verified::new()) }
+        let passwords = Mutex::new(Passwords { right: Verified::new(), checked: HashMap::new() });
+        Self { own, managed, pull_only, passwords }
     }
 
-    fn verified(&self) -> std::sync::MutexGuard<'_, Verified> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    fn passwords(&self) -> MutexGuard<'_, Passwords> {
+        self.passwords.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_verified(&self, credentials: &Credentials) -> bool {
-        self.verified().contains(credentials)
+    async fn run(
+        self: Arc<Self>,
+        turn: Arc<Semaphore>,
+        mac: Mac,
+        credentials: Credentials,
+    ) -> Result<bool, AuthenticationError> {
+        let hash = self.hash(&credentials.name);
+        let turn = turn.acquire_owned().await;
+        let verify = move || bcrypt::verify(credentials.password, &hash).unwrap_or(false);
+        let checked = tokio::task::spawn_blocking(verify).await.map_err(|_| AuthenticationError::Worker);
+        drop(turn);
+        let mut passwords = self.passwords();
+        passwords.checked.remove(&mac);
+        if checked == Ok(true) {
+            passwords.right.insert(mac);
+        }
+        checked
     }
 
     fn hash(&self, name: &str) -> String {
@@ -186,10 +219,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_sends_away() {
-        let authenticator =
-            Authenticator::htpasswd("R".into(), file(&[("ada", "a")]), Htpasswd::default(), &[]);
-        let _all: Vec<_> = (0..QUEUE).map(|_| authenticator.waiting.try_acquire().unwrap()).collect();
-        assert_eq!(authenticator.identify(Some(&header("ada", "a"))).await, Err(AuthenticationError::Busy));
+    async fn a_full_queue_sends_away_and_the_same_password_waits_once() {
+        let users = file(&[("ada", "a")]);
+        let authenticator = Arc::new(Authenticator::htpasswd("R".into(), users, Htpasswd::default(), &[]));
+        let turn = authenticator.turn.acquire().await.unwrap();
+        let ask = |name: &str, password: &str| {
+            let (authenticator, header) = (Arc::clone(&authenticator), header(name, password));
+            tokio::spawn(async move { authenticator.identify(Some(&header)).await })
+        };
+        let same: Vec<_> = (0..10 * QUEUE).map(|_| ask("ada", "a")).collect();
+        let others: Vec<_> = (1..QUEUE).map(|number| ask("eve", &number.to_string())).collect();
+        assert_eq!(ask("eve", "one more").await.unwrap(), Err(AuthenticationError::Busy));
+        drop(turn);
+        for asked in same {
+            assert_eq!(asked.await.unwrap(), Ok(user("ada", Role::Full)));
+        }
+        for asked in others {
+            assert_eq!(asked.await.unwrap(), Ok(Identity::Unauthenticated));
+        }
+        assert_eq!(ask("eve", "one more").await.unwrap(), Ok(Identity::Unauthenticated));
     }
 }

@@ -8,13 +8,16 @@ use super::Credentials;
 /// How many credentials are remembered; 32 bytes each.
 const CAPACITY: usize = 4096;
 
+/// What stands for credentials in memory.
+pub(super) type Mac = [u8; 32];
+
 /// Credentials whose password was right, so that bcrypt runs once for each and not once a request.
 ///
 /// What is kept is a MAC under a key that never leaves the process: neither a dump of this table nor a timing
 /// of its look-ups tells a password.
 pub(super) struct Verified {
     key: Hmac<Sha256>,
-    known: HashSet<[u8; 32]>,
+    known: HashSet<Mac>,
 }
 
 impl Verified {
@@ -26,19 +29,19 @@ impl Verified {
         Self { key, known: HashSet::new() }
     }
 
-    pub(super) fn contains(&self, credentials: &Credentials) -> bool {
-        self.known.contains(&self.mac(credentials))
+    pub(super) fn contains(&self, mac: &Mac) -> bool {
+        self.known.contains(mac)
     }
 
-    pub(super) fn insert(&mut self, credentials: &Credentials) {
+    pub(super) fn insert(&mut self, mac: Mac) {
         if self.known.len() >= CAPACITY {
             // More users than this share a server rarely; what is forgotten costs one bcrypt.
             self.known.clear();
         }
-        self.known.insert(self.mac(credentials));
+        self.known.insert(mac);
     }
 
-    fn mac(&self, credentials: &Credentials) -> [u8; 32] {
+    pub(super) fn mac(&self, credentials: &Credentials) -> Mac {
         let mut mac = self.key.clone();
         mac.update(credentials.name.as_bytes());
         // A name has no colon, so no two credentials give the same text.
@@ -59,9 +62,10 @@ mod tests {
             password: password.as_bytes().to_vec(),
         };
         let mut verified = Verified::new();
-        verified.insert(&credentials("ci", "right"));
+        verified.insert(verified.mac(&credentials("ci", "right")));
         let asked = [("ci", "right"), ("ci", "wrong"), ("other", "right"), ("", "ci:right")];
-        let known = asked.map(|(name, password)| verified.contains(&credentials(name, password)));
+        let known =
+            asked.map(|(name, password)| verified.contains(&verified.mac(&credentials(name, password))));
         assert_eq!(known, [true, false, false, false]);
     }
 }
