@@ -3,5 +3,6 @@
 mod client;
 mod crash;
 mod crowd;
+mod held;
 mod layout;
 mod verbs;

@@ -153,3 +153,45 @@ fn is_file(store: &Volume, path: &Path) -> Result<bool, StoreError> {
     let size: io::Result<u64> = store.files.size(path);
     Ok(if_present(size).during("look up", path)?.is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use futures::executor::block_on;
+    use proptest::prelude::*;
+
+    use super::super::crash::CrashFiles;
+    use crate::store::{LinkKind, Mutation, Store};
+
+    proptest! {
+        #[test]
+        fn pages_of_any_size_are_the_sorted_names(
+            names in proptest::collection::btree_set("[ab]([-./][ab]){0,3}", 1..12),
+            limit in 1_usize..5,
+            after in "[ab./-]{0,6}",
+        ) {
+            let store = CrashFiles::new().store();
+            let digest = entrepot_oci::Digest::of(entrepot_oci::Algorithm::Sha256, b"");
+            let links = names.iter().map(|name| Mutation::PutLink {
+                repository: name.parse().unwrap(),
+                kind: LinkKind::Revision,
+                digest: digest.clone(),
+                target: digest.clone(),
+            });
+            block_on(store.write(links.collect())).unwrap();
+            let (mut found, mut last) = (BTreeSet::new(), after.clone());
+            loop {
+                let page = block_on(store.repositories(Some(&last), limit)).unwrap();
+                prop_assert!(page.items.len() <= limit && page.items.is_sorted());
+                found.extend(page.items.iter().map(ToString::to_string));
+                match page.items.last() {
+                    Some(name) if page.more => last = name.to_string(),
+                    _ => break,
+                }
+            }
+            let expected: BTreeSet<String> = names.into_iter().filter(|name| *name > after).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

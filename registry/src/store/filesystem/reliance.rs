@@ -46,7 +46,8 @@ async fn what_is_found_after_a_failed_change_survives_a_power_loss() {
     let (kind, target) = (LinkKind::Revision, digest.clone());
     let blob = Mutation::PutBlob { digest: digest.clone(), bytes: Bytes::from_static(b"manifest") };
     let link = Mutation::PutLink { repository: repository.clone(), kind, digest: digest.clone(), target };
-    let tagged = Mutation::PutTag { repository: repository.clone(), tag: tag.clone(), digest: digest.clone() };
+    let tagged =
+        Mutation::PutTag { repository: repository.clone(), tag: tag.clone(), digest: digest.clone() };
     for mutation in [&blob, &link, &tagged] {
         found_stays_found(&[], mutation.clone(), &digest).await;
     }
