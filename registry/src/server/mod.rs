@@ -92,15 +92,15 @@ pub async fn serve(config: Config, mut signals: Signals) -> Result<Ended, ServeE
     serve_debug(&config, &health, &metrics).await?;
     let lock = tokio::select! {
         locked = lock(&config, &health) => locked?,
-        () = signals.first() => return Ok(Ended::BeforeReady),
+        () = signals.next() => return Ok(Ended::BeforeReady),
     };
     let store = Opened::open(lock).await?;
     let running = Running::start(&config, inputs, &store, metrics).await?;
     health.clear("startup");
-    signals.first().await;
+    signals.next().await;
     health.hold("stopping", "the server is stopping");
     tokio::spawn(async move {
-        signals.any().await;
+        signals.next().await;
         // Whoever asks twice does not want to wait. The kernel gives the lock back; nothing acknowledged is in memory only.
         std::process::exit(1);
     });
@@ -205,6 +205,7 @@ impl Running {
         let start = Instant::now();
         // Connections end after the answer under way; new ones are still accepted, for reading.
         self.stopping.send_replace(true);
+        tracing::info!("stopping; a second signal ends the server at once");
         let Opened { lock, mark, store: _store } = store;
         let drain = async {
             self.gate.shut().await;

@@ -14,14 +14,8 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Returns at the first one.
-    pub async fn first(&mut self) {
-        self.any().await;
-        tracing::info!("stopping; a second signal ends the server at once");
-    }
-
     /// Returns at the next one.
-    pub async fn any(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
