@@ -103,13 +103,17 @@ async fn the_operator_makes_repairs_and_deletes_a_registry() {
     .await
     .unwrap();
 
+    let claims = Api::<PersistentVolumeClaim>::namespaced(admin.clone(), "registries");
     registries.delete("main", &DeleteParams::default()).await.unwrap();
-    wait_until("everything to be gone", BOUND, || async {
-        let left = children(&admin, "registries").await?;
-        // Nothing mounts the claim, but the finalizer that protects it is another controller's.
-        let left: Vec<_> = left.into_iter().filter(|name| name != "main-entrepot-data").collect();
-        let gone = left.is_empty() && registries.get_opt("main").await?.is_none();
-        Ok::<_, kube::Error>(Seen::when(gone, (), left))
+    // What has an owner is left to the garbage collector; this is what the operator deletes itself.
+    wait_until("the Registry and what it kept to be gone", BOUND, || async {
+        let kept = ["main-entrepot-ca", "main-entrepot-admin", "main-entrepot-pull", "main-entrepot-keys"];
+        let mut left = names::<Secret>(&admin, "registries").await?;
+        left.retain(|name| kept.contains(&name.as_str()));
+        let claim = claims.get_opt("main-entrepot-data").await?;
+        let claim_lives = claim.is_some_and(|claim| claim.metadata.deletion_timestamp.is_none());
+        let gone = left.is_empty() && !claim_lives && registries.get_opt("main").await?.is_none();
+        Ok::<_, kube::Error>(Seen::when(gone, (), (left, claim_lives)))
     })
     .await
     .unwrap();
