@@ -28,6 +28,14 @@ lint: ## formatting and lints, warnings are errors
 test: ## the whole gate: check, real clients, a real apiserver, a real cluster
 	.ci/test
 
+.PHONY: demo
+demo: images ## from nothing to Pods that run images pulled out of a managed registry
+	$(KIND) demo
+
+.PHONY: demo-down
+demo-down: ## take the demo's cluster away; only the caches stay
+	$(KIND) down
+
 .PHONY: generate
 generate: ## write what follows from the code: the definitions, their copy in the chart, deploy/install.yaml
 	cargo run --quiet --package entrepot-crds --bin crdgen
