@@ -58,11 +58,12 @@ impl Crane {
         Ok(process::run(&mut command.into()).await?)
     }
 
-    /// Pushes a layout with one image or index as `<repository>:<tag>`, and answers the digest that the registry now has for it.
+    /// Pushes a layout with one image or index as `<repository>:<tag>`, and answers the digest that it pushed.
     pub async fn push(&self, layout: &Path, repository: &str) -> Result<String, CraneError> {
         let reference = self.reference(repository);
-        self.run(&["push", &layout.display().to_string(), &reference]).await?;
-        self.digest(repository).await
+        // It ends with `<repository>@<digest>`, once the registry has acknowledged everything.
+        let pushed = self.run(&["push", &layout.display().to_string(), &reference]).await?;
+        Ok(pushed.trim().rsplit('@').next().unwrap_or_default().to_owned())
     }
 
     /// The digest behind `<repository>:<tag>`, as the registry answers it.

@@ -11,7 +11,7 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
-    Api, Resource,
+    Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde::de::DeserializeOwned;
@@ -34,10 +34,9 @@ pub const OPERATOR: (&str, &str) = ("entrepot-system", "entrepot-operator");
 pub const AGENT: (&str, &str) = ("entrepot-nodes", "entrepot-node-agent");
 /// The definition that the operator's objects need before they can be applied.
 const DEFINITION: &str = "registries.entrepot.dev";
-/// Set on what runs our images: they keep their names when they are built again, and a Pod's template must change for
-/// its Pods to be replaced.
+/// Set on what runs our images, and on its Pods where these must be replaced: images keep their names when they are
+/// built again, and only a template that changes replaces Pods.
 const BUILT_FROM: &str = "kind-tests/built-from";
-const FIELD_MANAGER: &str = "kind-tests";
 const BOUND: Duration = Duration::from_mins(3);
 
 /// The operator could not be installed.
@@ -80,12 +79,17 @@ pub async fn install(cluster: &Cluster, progress: &Progress) -> Result<(), Insta
         let name = archive.file_stem().unwrap_or_default().to_string_lossy();
         progress.step(&format!("loading the image {name}"), cluster.load_image(archive)).await?;
     }
+    // What is made by the file starts from the images as they are now; what is there already may run older ones.
+    let stale = (
+        runs_others::<Deployment>(cluster, OPERATOR, &built_from).await?,
+        runs_others::<DaemonSet>(cluster, AGENT, &built_from).await?,
+    );
     let kubectl = Kubectl::new(cluster.kubeconfig());
     let file = source_file("deploy/install.yaml");
     progress.step("applying deploy/install.yaml", kubectl.apply_server_side(&file)).await?;
     established(cluster, progress).await?;
-    roll_out::<Deployment>(cluster, OPERATOR, &built_from, progress).await?;
-    roll_out::<DaemonSet>(cluster, AGENT, &built_from, progress).await?;
+    roll_out::<Deployment>(cluster, OPERATOR, &built_from, stale.0, progress).await?;
+    roll_out::<DaemonSet>(cluster, AGENT, &built_from, stale.1, progress).await?;
     Ok(())
 }
 
@@ -152,11 +156,30 @@ impl Workload for DaemonSet {
     }
 }
 
+/// Is a workload there that was not started from the images as they are now?
+async fn runs_others<K>(
+    cluster: &Cluster,
+    (namespace, name): (&str, &str),
+    built_from: &str,
+) -> Result<bool, ClusterError>
+where
+    K: Workload,
+    K::DynamicType: Default,
+{
+    let api: Api<K> = Api::namespaced(cluster.client(), namespace);
+    let found = api.get_metadata_opt(name).await.map_err(|source| ClusterError::Api {
+        action: format!("look for {namespace}/{name}"),
+        source: Box::new(source),
+    })?;
+    Ok(found.is_some_and(|found| found.annotations().get(BUILT_FROM).is_none_or(|value| value != built_from)))
+}
+
 /// Makes a workload run the images that were built last, and waits until it does.
 async fn roll_out<K>(
     cluster: &Cluster,
     (namespace, name): (&str, &str),
     built_from: &str,
+    stale: bool,
     progress: &Progress,
 ) -> Result<(), ClusterError>
 where
@@ -165,18 +188,19 @@ where
 {
     let api: Api<K> = Api::namespaced(cluster.client(), namespace);
     let kind = K::kind(&K::DynamicType::default()).into_owned();
-    let patch = json!({
-        "apiVersion": K::api_version(&K::DynamicType::default()), "kind": kind,
-        "spec": {"template": {"metadata": {"annotations": {BUILT_FROM: built_from}}}},
-    });
-    let patched = api.patch(name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(patch)).await;
+    let mark = json!({"metadata": {"annotations": {BUILT_FROM: built_from}}});
+    let mut patch = mark.clone();
+    if stale {
+        patch["spec"] = json!({"template": mark});
+    }
+    let patched = api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
     patched.map_err(|source| ClusterError::Api {
         action: format!("roll out {kind} {namespace}/{name}"),
         source: Box::new(source),
     })?;
     let look = || async {
-        let (done, state) = api.get(name).await?.rolled_out();
-        Ok::<_, kube::Error>(if done { Seen::Ready(()) } else { Seen::NotYet(state) })
+        let (done, told) = api.get(name).await?.rolled_out();
+        Ok::<_, kube::Error>(if done { Seen::Ready(()) } else { Seen::NotYet(told) })
     };
     progress.wait(&format!("{kind} {namespace}/{name}"), BOUND, look).await?;
     Ok(())

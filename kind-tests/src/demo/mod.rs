@@ -146,7 +146,8 @@ pub async fn push(
     let crane = Crane::new(cluster, Node::N1, access, &access.admin)?;
     for image in made {
         let what = format!("pushing {}/{}", access.host, image.name);
-        let found = progress.step(&what, crane.push(&image.layout, image.name)).await?;
+        progress.step(&what, crane.push(&image.layout, image.name)).await?;
+        let found = crane.digest(image.name).await?;
         if found != image.digest {
             return Err(DemoError::OtherDigest { name: image.name, pushed: image.digest.clone(), found });
         }
@@ -164,9 +165,7 @@ pub async fn pods(
 ) -> Result<Vec<Running>, DemoError> {
     let (client, secret) = (cluster.client(), names.pull_secret());
     // Both at once; they are waited for one after the other, and take no longer for it.
-    for node in Node::ALL {
-        pods::start(&client, names.namespace(), node, (&access.host, &secret), progress).await?;
-    }
+    pods::start(&client, names.namespace(), (&access.host, &secret), progress).await?;
     let mut running = Vec::new();
     for node in Node::ALL {
         let pod = pods::finish(&client, names.namespace(), node, progress).await?;

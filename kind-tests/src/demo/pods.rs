@@ -55,17 +55,25 @@ fn spec(node: Node, host: &str, secret: &str) -> Value {
     })
 }
 
-/// Makes the Pod of one node anew, so that it is pulled anew.
+/// Makes a Pod on each node anew, so that its images are pulled anew.
 pub async fn start(
     client: &Client,
     namespace: &str,
-    node: Node,
     (host, secret): (&str, &str),
     progress: &Progress,
 ) -> Result<(), ClusterError> {
-    let name = name(node);
-    delete(&Api::namespaced(client.clone(), namespace), &name, progress).await?;
-    Pods::of(client.clone(), namespace).create(&name, spec(node, host, secret)).await
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    for node in Node::ALL {
+        delete(&api, &name(node)).await?;
+    }
+    for node in Node::ALL {
+        let name = name(node);
+        let gone =
+            || async { api.get_opt(&name).await.map(|pod| Seen::when(pod.is_none(), (), "it is ending")) };
+        progress.wait(&format!("the earlier Pod {name} to go"), BOUND, gone).await?;
+        Pods::of(client.clone(), namespace).create(&name, spec(node, host, secret)).await?;
+    }
+    Ok(())
 }
 
 /// Waits until the Pod of one node runs, and answers what it runs.
@@ -84,15 +92,12 @@ pub async fn finish(
     Ok(Running { image_ids: image_ids(&pod), name, node, pulls })
 }
 
-async fn delete(api: &Api<Pod>, name: &str, progress: &Progress) -> Result<(), ClusterError> {
+async fn delete(api: &Api<Pod>, name: &str) -> Result<(), ClusterError> {
     match api.delete(name, &DeleteParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-        Err(source) => return Err(failed(&format!("delete the Pod {name}"), source)),
-        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(source) => Err(failed(&format!("delete the Pod {name}"), source)),
+        Ok(_) => Ok(()),
     }
-    let gone = || async { api.get_opt(name).await.map(|pod| Seen::when(pod.is_none(), (), "it is ending")) };
-    progress.wait(&format!("the earlier Pod {name} to go"), BOUND, gone).await?;
-    Ok(())
 }
 
 /// What each container runs, by digest.

@@ -5,4 +5,7 @@
 mod support;
 
 mod clients;
+mod faults;
 mod quick_start;
+mod retain;
+mod user_certificate;

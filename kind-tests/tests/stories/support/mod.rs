@@ -5,7 +5,7 @@ pub(crate) mod debian;
 
 use std::time::Duration;
 
-use entrepot_crds::{Registry, names::Names};
+use entrepot_crds::{Registry, labels, names::Names};
 use entrepot_kind_tests::{
     Capability, Cluster, Namespace, Pods,
     access::{self, Access},
@@ -16,16 +16,19 @@ use entrepot_kind_tests::{
     tools::{self, Tool},
     wait::{Seen, wait_until},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::{
+    api::{apps::v1::Deployment, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, ObjectList, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// For everything that takes a Pod to start or an operator to act.
-pub(crate) const BOUND: Duration = Duration::from_secs(180);
+pub(crate) const BOUND: Duration = Duration::from_mins(3);
 
 /// A story's own corner of the cluster.
 pub(crate) struct Story {
@@ -113,6 +116,31 @@ impl Story {
             api.get_metadata_opt(name).await.map(|found| Seen::when(found.is_none(), (), "it is there"))
         };
         wait_until(&format!("{name} to go"), BOUND, look).await.unwrap();
+    }
+
+    /// A Registry as it is.
+    pub(crate) async fn registry(&self, names: &Names) -> Registry {
+        self.api::<Registry>().get(names.name()).await.unwrap()
+    }
+
+    /// The Pod that is a Registry's server, or is about to be: the one that is not ending.
+    pub(crate) async fn server(&self, names: &Names) -> Pod {
+        let look = || async {
+            let pods = self.server_pods(names).await?.items;
+            let found = pods.iter().find(|pod| {
+                pod.metadata.deletion_timestamp.is_none()
+                    && pod.status.as_ref().is_some_and(|status| status.container_statuses.is_some())
+            });
+            Ok::<_, kube::Error>(
+                found.cloned().map_or_else(|| Seen::NotYet(format!("{} Pods", pods.len())), Seen::Ready),
+            )
+        };
+        wait_until("the server's Pod", BOUND, look).await.unwrap()
+    }
+
+    async fn server_pods(&self, names: &Names) -> kube::Result<ObjectList<Pod>> {
+        let of_registry = ListParams::default().labels(&format!("{}={}", labels::REGISTRY, names.name()));
+        self.api().list(&of_registry).await
     }
 
     /// Waits until clients and both nodes can use a Registry.
