@@ -4,9 +4,13 @@
 mod support;
 
 mod clients {
+    mod certificates;
     mod crane;
+    mod crash;
     mod curl;
     mod docker;
+    mod drop_in;
+    mod exchange;
     mod podman;
     mod skopeo;
 }

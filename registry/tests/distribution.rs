@@ -11,8 +11,9 @@ use support::{
     program::Program,
     request::Request,
     sandbox::Sandbox,
-    server::{Server, at_registry, stored},
-    snapshot::Snapshot,
+    server::{Server, at_registry, configure},
+    snapshot::{Snapshot, Tags},
+    volume::stored,
 };
 
 #[test]
@@ -46,6 +47,10 @@ fn round_trip(peer: Program) {
     let theirs = Server::start(&sandbox, peer);
     assert_eq!(Snapshot::take(&sandbox), after);
     theirs.stop();
+    let config = configure(&sandbox, peer);
+    sandbox.run(peer.path(), &["garbage-collect", config.to_str().unwrap()]).succeeded();
+    let _ours = Server::start(&sandbox, Program::Entrepot);
+    assert_eq!(Snapshot::take(&sandbox), after, "their garbage is nothing that we serve");
 }
 
 /// Several tags of one image, an image of docker's own format, an index, and names of one to three parts.
@@ -68,7 +73,7 @@ fn push_second(sandbox: &Sandbox) {
     copy(sandbox, &[], &layout, "team/docker:2");
     copy(sandbox, &[], &layout, "app:moves");
     mount(sandbox, &image, "app", "mounted/app");
-    let answer = Request::new("DELETE", "/v2/app/manifests/latest").as_alice().send(sandbox);
+    let answer = Request::new("DELETE", "/v2/app/manifests/latest").by_alice().send(sandbox);
     assert_eq!(answer.status, 202);
 }
 
@@ -81,16 +86,16 @@ fn copy(sandbox: &Sandbox, options: &[&str], from: &Layout, to: &str) {
 fn mount(sandbox: &Sandbox, image: &Image, from: &str, to: &str) {
     for blob in &image.parts {
         let path = format!("/v2/{to}/blobs/uploads/?mount={}&from={from}", blob.digest());
-        let answer = Request::new("POST", path).as_alice().send(sandbox);
+        let answer = Request::new("POST", path).by_alice().send(sandbox);
         assert_eq!(answer.status, 201, "{answer:?}");
     }
     let manifest = Request::put(format!("/v2/{to}/manifests/1"), image.top.content.clone());
-    let answer = manifest.as_alice().header("Content-Type", image.top.media_type).send(sandbox);
+    let answer = manifest.by_alice().header("Content-Type", image.top.media_type).send(sandbox);
     assert_eq!(answer.status, 201, "{answer:?}");
 }
 
 /// What `push_second` makes of the tags that were there before.
-fn expected_tags(before: &Snapshot) -> support::snapshot::Tags {
+fn expected_tags(before: &Snapshot) -> Tags {
     let second = Image::new("second").top.digest();
     let index = Image::multi_arch("second index").top.digest();
     let mut tags = before.tags.clone();

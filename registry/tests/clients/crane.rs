@@ -10,6 +10,7 @@ use crate::support::{
     sandbox::Sandbox,
     server::{Server, at_registry},
     snapshot::Snapshot,
+    volume::stored,
 };
 
 #[test]
@@ -52,14 +53,14 @@ fn copying_tagging_and_deleting() {
     let expected = expected.map(|(name, tag)| (name.into(), [(tag.into(), digest.clone())].into()));
     assert_eq!(Snapshot::take(&sandbox).tags, expected.into());
     Crane.run(&sandbox, &["delete", &at_registry(&format!("team/app@{digest}"))]).succeeded();
-    let gone = Request::get("/v2/team/app/manifests/2").as_alice().send(&sandbox);
+    let gone = Request::get("/v2/team/app/manifests/2").by_alice().send(&sandbox);
     assert_eq!(gone.status, 404);
 }
 
 #[test]
 fn what_goes_wrong_is_said() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, Program::Entrepot);
+    let _server = Server::start(&sandbox, Program::Entrepot);
     let layout = Layout::write(&sandbox, "image", &Image::new("crane refused"));
     let (folder, there) = (layout.folder.to_str().unwrap().to_owned(), at_registry("team/app:1"));
     let push = || Crane.run(&sandbox, &["push", &folder, &there]);
@@ -73,6 +74,6 @@ fn what_goes_wrong_is_said() {
     pull().failed_saying(&["UNAUTHORIZED", "the user name or the password is wrong"]);
     Crane.login(&sandbox, READER).succeeded();
     push().failed_saying(&["DENIED", "user `reader` may only pull"]);
-    assert_eq!(server.stored(), [].into());
+    assert_eq!(stored(&sandbox), [].into());
     pull().failed_saying(&["MANIFEST_UNKNOWN"]);
 }

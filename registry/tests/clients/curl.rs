@@ -6,6 +6,7 @@ use crate::support::{
     request::Request,
     sandbox::Sandbox,
     server::{Server, at_registry},
+    volume::stored,
 };
 
 /// A registry with `team/app:1`, an index.
@@ -34,7 +35,7 @@ fn a_manifest_is_given_whatever_accept_says() {
     for accept in accepts {
         // `Accept:` with nothing behind it removes curl's own.
         let ask = |method| {
-            let request = Request::new(method, "/v2/team/app/manifests/1").as_alice();
+            let request = Request::new(method, "/v2/team/app/manifests/1").by_alice();
             match accept {
                 Some(accept) => request.header("Accept", accept).send(&sandbox),
                 None => request.send(&sandbox),
@@ -55,8 +56,8 @@ fn a_manifest_is_given_whatever_accept_says() {
 #[test]
 fn a_bad_manifest_is_refused_and_nothing_changes() {
     let sandbox = Sandbox::new();
-    let (server, image) = with_an_index(&sandbox);
-    let files = server.stored();
+    let (_server, image) = with_an_index(&sandbox);
+    let files = stored(&sandbox);
     let absent = format!("sha256:{}", "0".repeat(64));
     let config = &image.parts[1];
     let manifest = |config: &str, size: usize| {
@@ -72,7 +73,7 @@ fn a_bad_manifest_is_refused_and_nothing_changes() {
         ("over 4 MiB", " ".repeat((4 << 20) + 1), 413, "MANIFEST_INVALID"),
     ];
     for (name, body, status, code) in cases {
-        let request = Request::put("/v2/team/app/manifests/bad", body).as_alice();
+        let request = Request::put("/v2/team/app/manifests/bad", body).by_alice();
         let response =
             request.header("Content-Type", "application/vnd.oci.image.manifest.v1+json").send(&sandbox);
         let (answered, errors) = response.errors();
@@ -80,5 +81,5 @@ fn a_bad_manifest_is_refused_and_nothing_changes() {
         assert_eq!((answered, codes), (status, vec![code]), "{name}: {errors:?}");
         assert!(errors.iter().all(|(_, message)| message.len() > 10), "{name}: {errors:?}");
     }
-    assert_eq!(server.stored(), files);
+    assert_eq!(stored(&sandbox), files);
 }

@@ -8,6 +8,7 @@ use crate::support::{
     request::Request,
     sandbox::Sandbox,
     server::{Server, at_registry},
+    volume::stored,
 };
 
 /// Puts `image` into the engine's own store, under the name `there`.
@@ -33,7 +34,7 @@ fn an_image_comes_back_as_it_was_pushed() {
     let id = image_id(&sandbox, &there);
     Docker.login(&sandbox, ALICE).succeeded();
     let pushed = Docker.run(&sandbox, &["push", &there]).succeeded();
-    let answer = Request::get("/v2/team/docker/manifests/1").as_alice().send(&sandbox);
+    let answer = Request::get("/v2/team/docker/manifests/1").by_alice().send(&sandbox);
     assert_eq!(answer.header("content-type"), "application/vnd.docker.distribution.manifest.v2+json");
     let digest = answer.header("docker-content-digest");
     assert!(pushed.contains(&format!("digest: {digest} size: {}", answer.body.len())), "{pushed}");
@@ -74,7 +75,7 @@ fn oci_images_and_indexes_are_pulled() {
 #[test]
 fn what_goes_wrong_is_said() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, Program::Entrepot);
+    let _server = Server::start(&sandbox, Program::Entrepot);
     let _engine = Dockerd::start(&sandbox);
     let there = at_registry("team/docker:1");
     load(&sandbox, &Image::new("docker refused"), &there);
@@ -87,7 +88,7 @@ fn what_goes_wrong_is_said() {
         "user `reader` may only pull",
         "team/docker",
     ]);
-    assert_eq!(server.stored(), [].into());
+    assert_eq!(stored(&sandbox), [].into());
     let absent = Docker.run(&sandbox, &["pull", &at_registry("team/docker:absent")]);
     absent.failed_saying(&["team/docker:absent not found", "manifest unknown"]);
 }

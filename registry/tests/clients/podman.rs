@@ -9,6 +9,7 @@ use crate::support::{
     request::Request,
     sandbox::Sandbox,
     server::{Server, at_registry},
+    volume::stored,
 };
 
 /// Puts `image` into podman's own store, under the name `there`.
@@ -31,7 +32,7 @@ fn an_image_comes_back_as_it_was_pushed() {
     let option = format!("--digestfile={}", digest_file.display());
     Podman.run(&sandbox, &["push", &option, &there]).succeeded();
     let digest = fs::read_to_string(digest_file).unwrap();
-    let answer = Request::new("HEAD", "/v2/team/podman/manifests/1").as_alice().send(&sandbox);
+    let answer = Request::new("HEAD", "/v2/team/podman/manifests/1").by_alice().send(&sandbox);
     assert_eq!(answer.header("docker-content-digest"), digest);
 
     Podman.run(&sandbox, &["rmi", "--all", "--force"]).succeeded();
@@ -53,7 +54,7 @@ fn an_index_is_pushed_whole_and_pulled_by_architecture() {
     Podman.run(&sandbox, &["manifest", "push", "--all", "multi", &format!("docker://{there}")]).succeeded();
     for (architecture, manifest) in [("amd64", 0), ("arm64", 1)] {
         let descriptor =
-            &Request::get("/v2/team/multi/manifests/1").as_alice().send(&sandbox).json()["manifests"];
+            &Request::get("/v2/team/multi/manifests/1").by_alice().send(&sandbox).json()["manifests"];
         assert_eq!(descriptor[manifest]["platform"]["architecture"], architecture);
         Podman.run(&sandbox, &["pull", "--quiet", "--arch", architecture, &there]).succeeded();
         let inspect = ["image", "inspect", "--format={{.Architecture}}", &there];
@@ -64,7 +65,7 @@ fn an_index_is_pushed_whole_and_pulled_by_architecture() {
 #[test]
 fn what_goes_wrong_is_said() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, Program::Entrepot);
+    let _server = Server::start(&sandbox, Program::Entrepot);
     let there = at_registry("team/podman:1");
     load(&sandbox, &Image::new("podman refused"), &there);
     let wrong = User { password: "guessed", ..ALICE };
@@ -72,6 +73,6 @@ fn what_goes_wrong_is_said() {
     Podman.run(&sandbox, &["push", &there]).failed_saying(&["authentication required"]);
     Podman.login(&sandbox, READER).succeeded();
     Podman.run(&sandbox, &["push", &there]).failed_saying(&["user `reader` may only pull", "team/podman"]);
-    assert_eq!(server.stored(), [].into());
+    assert_eq!(stored(&sandbox), [].into());
     Podman.run(&sandbox, &["pull", &at_registry("team/podman:absent")]).failed_saying(&["manifest unknown"]);
 }

@@ -10,6 +10,7 @@ use crate::support::{
     sandbox::Sandbox,
     server::{Server, at_registry},
     snapshot::Snapshot,
+    volume::stored,
 };
 
 #[test]
@@ -50,7 +51,7 @@ fn an_image_in_dockers_format_keeps_its_digest() {
     Skopeo.run(&sandbox, &["copy", "--preserve-digests", &there, &back]).succeeded();
     let manifest = fs::read(sandbox.path("v2s2/manifest.json")).unwrap();
     assert_eq!(fs::read(sandbox.path("v2s2-back/manifest.json")).unwrap(), manifest);
-    let answer = Request::get("/v2/team/docker/manifests/1").as_alice().send(&sandbox);
+    let answer = Request::get("/v2/team/docker/manifests/1").by_alice().send(&sandbox);
     assert_eq!(answer.header("content-type"), "application/vnd.docker.distribution.manifest.v2+json");
     assert_eq!(answer.body, manifest);
 }
@@ -58,22 +59,22 @@ fn an_image_in_dockers_format_keeps_its_digest() {
 #[test]
 fn pushing_again_changes_nothing() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, Program::Entrepot);
+    let _server = Server::start(&sandbox, Program::Entrepot);
     Skopeo.login(&sandbox, ALICE).succeeded();
     let layout = Layout::write(&sandbox, "index", &Image::multi_arch("twice"));
     let there = format!("docker://{}", at_registry("team/twice:1"));
     let copy = || Skopeo.run(&sandbox, &["copy", "--all", &layout.reference(), &there]).succeeded();
     copy();
-    let (seen, files) = (Snapshot::take(&sandbox), server.stored());
+    let (seen, files) = (Snapshot::take(&sandbox), stored(&sandbox));
     copy();
     assert_eq!(Snapshot::take(&sandbox), seen);
-    assert_eq!(server.stored(), files);
+    assert_eq!(stored(&sandbox), files);
 }
 
 #[test]
 fn a_wrong_password_is_refused_and_nothing_is_stored() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, Program::Entrepot);
+    let _server = Server::start(&sandbox, Program::Entrepot);
     let wrong = User { password: "guessed", ..ALICE };
     Skopeo.login(&sandbox, wrong).failed_saying(&["invalid username/password"]);
     let layout = Layout::write(&sandbox, "image", &Image::new("refused"));
@@ -83,18 +84,18 @@ fn a_wrong_password_is_refused_and_nothing_is_stored() {
     let credentials = format!("--dest-creds={}:{}", wrong.name, wrong.password);
     let guessed = Skopeo.run(&sandbox, &["copy", &credentials, &layout.reference(), &there]);
     guessed.failed_saying(&["unauthorized"]);
-    assert_eq!(server.stored(), [].into());
+    assert_eq!(stored(&sandbox), [].into());
 }
 
 #[test]
 fn a_pull_only_user_pulls_and_reads_why_pushing_is_refused() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, Program::Entrepot);
+    let _server = Server::start(&sandbox, Program::Entrepot);
     let layout = Layout::write(&sandbox, "image", &Image::new("reader"));
     let there = format!("docker://{}", at_registry("team/app:1"));
     Skopeo.login(&sandbox, ALICE).succeeded();
     Skopeo.run(&sandbox, &["copy", &layout.reference(), &there]).succeeded();
-    let files = server.stored();
+    let files = stored(&sandbox);
 
     Skopeo.login(&sandbox, READER).succeeded();
     let back = format!("oci:{}:latest", sandbox.path("back").display());
@@ -104,7 +105,7 @@ fn a_pull_only_user_pulls_and_reads_why_pushing_is_refused() {
     push.failed_saying(&["user `reader` may only pull", "team/other"]);
     let delete = Skopeo.run(&sandbox, &["delete", &there]);
     delete.failed_saying(&["user `reader` may only pull", "team/app"]);
-    assert_eq!(server.stored(), files);
+    assert_eq!(stored(&sandbox), files);
 }
 
 #[test]
@@ -126,13 +127,13 @@ fn what_is_not_there_is_named() {
 #[test]
 fn schema_1_is_refused_with_what_to_do() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, Program::Entrepot);
+    let _server = Server::start(&sandbox, Program::Entrepot);
     Skopeo.login(&sandbox, ALICE).succeeded();
     let layout = Layout::write(&sandbox, "image", &Image::new("schema 1"));
     let there = format!("docker://{}", at_registry("team/old:1"));
     let push = Skopeo.run(&sandbox, &["copy", "--format", "v2s1", &layout.reference(), &there]);
     push.failed_saying(&["schema 1"]);
-    assert!(server.stored().keys().all(|path| !path.to_string_lossy().contains("_manifests")));
+    assert!(stored(&sandbox).keys().all(|path| !path.to_string_lossy().contains("_manifests")));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 use std::io::Write;
 
+use entrepot_oci::{Algorithm, Digest};
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
-
-use super::server::hex;
+use sha2::{Digest as _, Sha512};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -28,7 +28,7 @@ pub(crate) struct Image {
 
 impl Blob {
     pub(crate) fn digest(&self) -> String {
-        format!("sha256:{}", hex(&self.content))
+        sha256(&self.content)
     }
 
     fn descriptor(&self) -> Value {
@@ -39,7 +39,12 @@ impl Blob {
 impl Image {
     /// Three layers, one of them of 3 MiB, that differ from those of every other `seed`.
     pub(crate) fn new(seed: &str) -> Self {
-        Self::of(seed, "amd64")
+        Self::of(seed, "amd64", 3)
+    }
+
+    /// The same, but that layer has `mebibytes`.
+    pub(crate) fn large(seed: &str, mebibytes: usize) -> Self {
+        Self::of(seed, "amd64", mebibytes)
     }
 
     /// The same for amd64 and arm64, and an index of both.
@@ -47,7 +52,7 @@ impl Image {
         let mut parts = Vec::new();
         let mut descriptors = Vec::new();
         for architecture in ["amd64", "arm64"] {
-            let image = Self::of(seed, architecture);
+            let image = Self::of(seed, architecture, 3);
             let mut descriptor = image.top.descriptor();
             descriptor["platform"] = json!({"architecture": architecture, "os": "linux"});
             descriptors.push(descriptor);
@@ -58,8 +63,8 @@ impl Image {
         Self { top: document(INDEX, &index), parts }
     }
 
-    fn of(seed: &str, architecture: &str) -> Self {
-        let binary = noise(&format!("{seed} {architecture}"), 3 << 20);
+    fn of(seed: &str, architecture: &str, mebibytes: usize) -> Self {
+        let binary = noise(&format!("{seed} {architecture}"), mebibytes << 20);
         let tars = [
             // The same in every architecture, so that a layer is shared.
             archive(&[("etc/seed", seed.as_bytes())]),
@@ -71,7 +76,7 @@ impl Image {
             "os": "linux",
             "created": "2026-01-01T00:00:00Z",
             "config": {"Cmd": ["/etc/seed"], "Labels": {"seed": seed}},
-            "rootfs": {"type": "layers", "diff_ids": tars.iter().map(|tar| format!("sha256:{}", hex(tar))).collect::<Vec<_>>()},
+            "rootfs": {"type": "layers", "diff_ids": tars.iter().map(|tar| sha256(tar)).collect::<Vec<_>>()},
             "history": tars.iter().map(|_| json!({"created_by": "a test"})).collect::<Vec<_>>(),
         });
         let config = document(CONFIG, &config);
@@ -85,6 +90,11 @@ impl Image {
         });
         Self { top: document(MANIFEST, &manifest), parts: [vec![config], layers].concat() }
     }
+}
+
+/// The digest of `content`.
+pub(crate) fn sha256(content: &[u8]) -> String {
+    Digest::of(Algorithm::Sha256, content).to_string()
 }
 
 fn document(media_type: &'static str, value: &Value) -> Blob {
@@ -113,7 +123,6 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 
 /// Bytes that no compression shortens, the same for the same seed.
 fn noise(seed: &str, length: usize) -> Vec<u8> {
-    use sha2::{Digest, Sha512};
     let blocks = (0u32..).map(|block| Sha512::digest(format!("{seed} {block}")));
     blocks.take(length / 64).flatten().collect()
 }

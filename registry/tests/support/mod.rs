@@ -13,6 +13,7 @@ pub(crate) mod request;
 pub(crate) mod sandbox;
 pub(crate) mod server;
 pub(crate) mod snapshot;
+pub(crate) mod volume;
 
 /// The registry's name in every sandbox. RFC 6761 keeps `.test` out of the real world.
 pub(crate) const HOST: &str = "registry.test";

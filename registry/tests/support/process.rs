@@ -9,7 +9,7 @@ use std::{
 use super::sandbox::Sandbox;
 
 /// A test waits this long for a program to come up or to go.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 
 /// A program that runs in a sandbox until it is told to stop, or until the sandbox ends.
 pub(crate) struct Process<'a> {

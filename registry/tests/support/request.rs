@@ -8,6 +8,7 @@ const REFUSED: i32 = 7;
 /// A request that curl sends, over TLS that it verifies.
 pub(crate) struct Request {
     method: &'static str,
+    origin: String,
     path: String,
     user: Option<User>,
     headers: Vec<String>,
@@ -25,7 +26,8 @@ pub(crate) struct Response {
 
 impl Request {
     pub(crate) fn new(method: &'static str, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), user: None, headers: Vec::new(), body: None }
+        let origin = format!("https://{REGISTRY}");
+        Self { method, origin, path: path.into(), user: None, headers: Vec::new(), body: None }
     }
 
     pub(crate) fn get(path: impl Into<String>) -> Self {
@@ -36,12 +38,17 @@ impl Request {
         Self { body: Some(body.into()), ..Self::new("PUT", path) }
     }
 
-    /// With Alice's password.
-    pub(crate) fn as_alice(self) -> Self {
-        self.as_user(ALICE)
+    /// Of another server than [`REGISTRY`]: `http://localhost:5000`.
+    pub(crate) fn at(self, origin: &str) -> Self {
+        Self { origin: origin.into(), ..self }
     }
 
-    pub(crate) fn as_user(self, user: User) -> Self {
+    /// With Alice's password.
+    pub(crate) fn by_alice(self) -> Self {
+        self.by(ALICE)
+    }
+
+    pub(crate) fn by(self, user: User) -> Self {
         Self { user: Some(user), ..self }
     }
 
@@ -82,7 +89,7 @@ impl Request {
             "HEAD" => arguments.push("--head".into()),
             method => option("--request", method.into()),
         }
-        arguments.push(format!("https://{REGISTRY}{}", self.path));
+        arguments.push(format!("{}{}", self.origin, self.path));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let outcome = sandbox.run("curl", &arguments);
         if outcome.status.code() == Some(REFUSED) {

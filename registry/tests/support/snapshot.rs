@@ -3,9 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
+    image::sha256,
     request::{Request, Response},
     sandbox::Sandbox,
-    server::hex,
 };
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -32,7 +32,7 @@ impl Snapshot {
         let catalog = get(sandbox, "/v2/_catalog?n=1000").json();
         for repository in strings(&catalog["repositories"]) {
             // distribution keeps a repository in its catalog whose tags are all gone, and answers null or 404.
-            let list = Request::get(format!("/v2/{repository}/tags/list?n=1000")).as_alice().send(sandbox);
+            let list = Request::get(format!("/v2/{repository}/tags/list?n=1000")).by_alice().send(sandbox);
             let names = if list.status == 404 { Vec::new() } else { strings(&list.json()["tags"]) };
             let mut tags = BTreeMap::new();
             for tag in names {
@@ -48,7 +48,7 @@ impl Snapshot {
     fn add_manifest(&mut self, sandbox: &Sandbox, repository: &str, reference: &str) -> String {
         let response = get(sandbox, &format!("/v2/{repository}/manifests/{reference}"));
         let digest = response.header("docker-content-digest").to_owned();
-        assert_eq!(digest, format!("sha256:{}", hex(&response.body)));
+        assert_eq!(digest, sha256(&response.body));
         let key = (repository.to_owned(), digest.clone());
         let body = String::from_utf8(response.body.clone()).unwrap();
         if self.manifests.insert(key, (response.header("content-type").to_owned(), body)).is_some() {
@@ -69,7 +69,7 @@ impl Snapshot {
         let digest = descriptor["digest"].as_str().unwrap();
         if self.blobs.insert((repository.to_owned(), digest.to_owned())) {
             let response = get(sandbox, &format!("/v2/{repository}/blobs/{digest}"));
-            assert_eq!(digest, format!("sha256:{}", hex(&response.body)));
+            assert_eq!(digest, sha256(&response.body));
             assert_eq!(descriptor["size"], response.body.len());
         }
     }
@@ -77,7 +77,7 @@ impl Snapshot {
 
 #[track_caller]
 fn get(sandbox: &Sandbox, path: &str) -> Response {
-    let response = Request::get(path).as_alice().header("Accept", ACCEPT).send(sandbox);
+    let response = Request::get(path).by_alice().header("Accept", ACCEPT).send(sandbox);
     assert_eq!(response.status, 200, "{path}: {}", String::from_utf8_lossy(&response.body));
     response
 }
