@@ -67,8 +67,6 @@ reasons! {
     Progressing,
     /// `spec.suspend` is set: nothing is changed.
     Suspended,
-    /// The Registry is being deleted.
-    Deleting,
     /// The spec holds a value that cannot work.
     InvalidSpec,
     /// An object with a name the Registry needs belongs to somebody else.

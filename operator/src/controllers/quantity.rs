@@ -99,7 +99,7 @@ mod tests {
         ] {
             assert_eq!(quantity(left), quantity(right), "{left} {right}");
         }
-        assert!(quantity("20Gi") < quantity("21G"));
+        assert!(quantity("20Gi") > quantity("21G"));
         assert!(quantity("-1") < quantity("0"));
     }
 

@@ -150,7 +150,9 @@ async fn the_claim_only_grows() {
     round(&client, &registry).await.unwrap();
     assert_eq!(size(claims.get("main-entrepot-data").await.unwrap()), "1Gi");
     let (status, reason, message) = condition(&client, &registry, "StorageReady").await;
-    assert_eq!((status.as_str(), reason.as_str()), ("False", "WriteRefused"), "{message}");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "VolumeResizeRefused"), "{message}");
+    let status = registries(&client, &namespace).get("main").await.unwrap().status.unwrap();
+    assert_eq!(status.storage.unwrap().claim_name, "main-entrepot-data");
 }
 
 #[tokio::test]

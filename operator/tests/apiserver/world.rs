@@ -142,6 +142,15 @@ pub(crate) async fn settle(client: &Client, registry: &Registry) {
 
 /// What every child says that the operator wrote, by kind and name; what is random or the apiserver's is left out.
 pub(crate) async fn children(client: &Client, namespace: &str) -> BTreeMap<String, Value> {
+    children_with(client, namespace, labels::REGISTRY).await
+}
+
+/// The same for those whose labels fit `selector`.
+pub(crate) async fn children_with(
+    client: &Client,
+    namespace: &str,
+    selector: &str,
+) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     for (group, plural) in [
         ("api/v1", "persistentvolumeclaims"),
@@ -151,7 +160,7 @@ pub(crate) async fn children(client: &Client, namespace: &str) -> BTreeMap<Strin
         ("apis/apps/v1", "deployments"),
         ("apis/networking.k8s.io/v1", "networkpolicies"),
     ] {
-        let uri = format!("/{group}/namespaces/{namespace}/{plural}?labelSelector={}", labels::REGISTRY);
+        let uri = format!("/{group}/namespaces/{namespace}/{plural}?labelSelector={selector}");
         let list: Value = client.request(Request::get(uri).body(Vec::new()).unwrap()).await.unwrap();
         for item in list["items"].as_array().unwrap() {
             let meta = &item["metadata"];

@@ -38,6 +38,7 @@ pub(super) async fn read(
             Err(invalid) => {
                 // Its status cannot be written without understanding it, and the others must not wait for it.
                 tracing::warn!(namespace, name, error = %invalid.error, "a Registry cannot be understood and is left alone");
+                events::not_understood(context, cached, &invalid.error).await;
                 Ok(None)
             }
         },

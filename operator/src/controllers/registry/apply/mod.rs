@@ -63,14 +63,18 @@ pub async fn apply(client: &Client, validated: &Validated, plan: Plan) -> Result
     let mut refusals = Vec::new();
     let mut round = Round { refusals: &mut refusals };
     let claim = match claim {
-        Child::Present(wanted) => round.keep(writer.claim(wanted, live.claim.ours()).await)?,
+        Child::Present(wanted) => {
+            let written = writer.claim(wanted, live.claim.ours()).await;
+            round.keep(written, live.claim.ours())?
+        }
         Child::Absent | Child::NotYet(_) => live.claim.ours().cloned(),
     };
     let ca = round.generated(&writer, ca, &live.ca).await?;
     round.generated(&writer, keys, &live.keys).await?;
     let service = match service {
         Child::Present(PlannedService { service, addresses }) => {
-            round.keep(writer.service(service, &addresses, live.service.ours()).await)?
+            let written = writer.service(service, &addresses, live.service.ours()).await;
+            round.keep(written, live.service.ours())?
         }
         Child::Absent | Child::NotYet(_) => live.service.ours().cloned(),
     };
@@ -99,7 +103,7 @@ impl Round<'_> {
         live: &Standing<T>,
     ) -> Result<Option<T>, ApplyError> {
         match child {
-            Child::Present(wanted) => self.keep(writer.owned(wanted, live.ours()).await),
+            Child::Present(wanted) => self.keep(writer.owned(wanted, live.ours()).await, live.ours()),
             Child::Absent | Child::NotYet(_) => Ok(live.ours().cloned()),
         }
     }
@@ -111,17 +115,22 @@ impl Round<'_> {
         live: &Standing<Secret>,
     ) -> Result<Option<Secret>, ApplyError> {
         match child {
-            Child::Present(wanted) => self.keep(writer.generated(wanted, live.ours()).await),
+            Child::Present(wanted) => self.keep(writer.generated(wanted, live.ours()).await, live.ours()),
             Child::Absent | Child::NotYet(_) => Ok(live.ours().cloned()),
         }
     }
 
-    fn keep<T>(&mut self, written: Result<T, ApplyError>) -> Result<Option<T>, ApplyError> {
+    /// What is there now: the written object, or the live one if the write was refused.
+    fn keep<T: Clone>(
+        &mut self,
+        written: Result<T, ApplyError>,
+        live: Option<&T>,
+    ) -> Result<Option<T>, ApplyError> {
         match written {
             Ok(object) => Ok(Some(object)),
             Err(ApplyError::Refused(refusal)) => {
                 self.refusals.push(refusal);
-                Ok(None)
+                Ok(live.cloned())
             }
             Err(other) => Err(other),
         }

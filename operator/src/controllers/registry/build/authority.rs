@@ -52,15 +52,18 @@ fn text(live: &Secret, key: &str) -> String {
 
 /// The authority of a Secret.
 pub(super) fn read(live: &Secret) -> Result<Authority, Finding> {
-    let unusable = |why: String| {
-        let name = live.name_any();
-        let message = format!(
-            "Secret {name} holds no usable certificate authority: {why}. Restore it from a backup, or delete it to have a new one made, which every client must then trust"
-        );
-        Finding::new(ConditionType::CertificateReady, Reason::AuthorityUnusable, message)
-    };
-    let part = |key| secret::text(live, key).ok_or_else(|| unusable(format!("it has no key {key}")));
-    Authority::from_pem(part("tls.crt")?, part("tls.key")?).map_err(|error| unusable(error.to_string()))
+    let name = live.name_any();
+    let part = |key| secret::text(live, key).ok_or_else(|| unusable(&name, &format!("it has no key {key}")));
+    Authority::from_pem(part("tls.crt")?, part("tls.key")?)
+        .map_err(|error| unusable(&name, &error.to_string()))
+}
+
+/// Says what is wrong with the authority in Secret `name`.
+pub(super) fn unusable(name: &str, why: &str) -> Finding {
+    let message = format!(
+        "Secret {name} holds no usable certificate authority: {why}. Restore it from a backup, or delete it to have a new one made, which every client must then trust"
+    );
+    Finding::new(ConditionType::CertificateReady, Reason::AuthorityUnusable, message)
 }
 
 /// The authority that the plan has.

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use super::super::finding::Finding;
 use super::super::validate::Validated;
 use super::{BuildError, Child, authority, metadata, secret};
-use crate::pki::{Authority, Leaf, San, user_certificate};
+use crate::pki::{Authority, Leaf, PkiError, San, user_certificate};
 
 /// The live certificate as long as it is good, or a new one.
 pub(super) fn build(
@@ -29,10 +29,14 @@ pub(super) fn build(
         pair
     } else {
         let sans: Vec<San> = sans.into_iter().collect();
-        let issued = authority
-            .issue(&sans, now)
-            .map_err(|source| BuildError::Certificate { what: "server certificate", source })?;
-        (issued.cert_pem, issued.key_pem)
+        match authority.issue(&sans, now) {
+            Ok(issued) => (issued.cert_pem, issued.key_pem),
+            Err(error @ PkiError::AuthorityExpired { .. }) => {
+                let name = validated.names.ca_secret();
+                return Ok(Err(authority::unusable(&name, &error.to_string())));
+            }
+            Err(source) => return Err(BuildError::Certificate { what: "server certificate", source }),
+        }
     };
     let meta = metadata::owned(validated, validated.names.tls_secret());
     Ok(Ok(secret::secret(meta, secret::TLS, [("tls.crt", &chain), ("tls.key", &key)])))

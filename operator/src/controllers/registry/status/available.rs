@@ -39,3 +39,39 @@ fn failure(conditions: &[DeploymentCondition]) -> Option<String> {
     })?;
     failed.message.clone().or_else(|| failed.reason.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::controllers::registry::status::VerdictStatus;
+
+    #[rstest]
+    #[case::new(json!({}), Reason::ServerStarting)]
+    #[case::answers(
+        json!({"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1}), Reason::ServerAvailable)]
+    #[case::an_old_pod_answers(
+        json!({"observedGeneration": 2, "updatedReplicas": 0, "availableReplicas": 1}), Reason::ServerStarting)]
+    #[case::an_old_generation_is_seen(
+        json!({"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}), Reason::ServerStarting)]
+    #[case::too_late(
+        json!({"observedGeneration": 2, "conditions": [
+            {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]}), Reason::ServerUnavailable)]
+    #[case::quota(
+        json!({"observedGeneration": 2, "conditions": [
+            {"type": "Progressing", "status": "True"},
+            {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]}), Reason::ServerUnavailable)]
+    #[case::too_late_for_an_earlier_generation(
+        json!({"observedGeneration": 1, "conditions": [
+            {"type": "Progressing", "status": "False"}]}), Reason::ServerStarting)]
+    fn table(#[case] status: Value, #[case] expected: Reason) {
+        let deployment: Deployment =
+            serde_json::from_value(json!({"metadata": {"name": "main", "generation": 2}, "status": status}))
+                .unwrap();
+        let verdict = verdict(Some(&deployment));
+        assert_eq!(verdict.reason, expected, "{}", verdict.message);
+        assert_eq!(verdict.status == VerdictStatus::True, expected == Reason::ServerAvailable);
+    }
+}

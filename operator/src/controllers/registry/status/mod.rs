@@ -43,7 +43,8 @@ pub fn status(round: &Round, now: Timestamp) -> RegistryStatus {
     let Round { previous, generation, validated, pending, applied } = *round;
     let mut findings = validated.findings.clone();
     findings.extend(pending.iter().filter(|one| !validated.findings.contains(one)).cloned());
-    findings.extend(applied.refusals.iter().map(summary::refusal));
+    let claim_is_there = validated.live.claim.ours().is_some();
+    findings.extend(applied.refusals.iter().map(|refusal| summary::refusal(refusal, claim_is_there)));
     let mut verdicts = vec![
         (ConditionType::StorageReady, storage::verdict(validated, applied, &findings)),
         (ConditionType::CertificateReady, certificate(applied, &findings)),

@@ -45,3 +45,38 @@ fn is_configured(uid: &str, report: &NodeReport) -> bool {
 fn number(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(node: &str, registries: &[(&str, bool, &str)]) -> NodeReport {
+        let registry = |(uid, configured, message): &(&str, bool, &str)| {
+            let report = RegistryReport {
+                configured: *configured,
+                reason: String::new(),
+                message: (*message).to_owned(),
+            };
+            ((*uid).to_owned(), report)
+        };
+        NodeReport { node: node.to_owned(), registries: registries.iter().map(registry).collect() }
+    }
+
+    #[test]
+    fn counts_the_nodes_and_names_the_first_that_waits() {
+        let reports = [
+            report("n3", &[("mine", false, "the folder is somebody else's")]),
+            report("n1", &[("mine", true, "")]),
+            report("n2", &[("other", true, "")]),
+        ];
+        assert_eq!(status("mine", &reports), NodeAccessStatus { desired_nodes: 3, configured_nodes: 1 });
+        let verdict = super::verdict("mine", &reports);
+        assert_eq!(verdict.reason, Reason::NodesPending);
+        assert_eq!(
+            verdict.message,
+            "2 of 3 nodes are not configured; n2: its agent has not come to this Registry yet"
+        );
+        assert_eq!(super::verdict("mine", &reports[1..2]).reason, Reason::NodesConfigured);
+        assert_eq!(super::verdict("mine", &[]).reason, Reason::NoNodeReports);
+    }
+}

@@ -43,12 +43,19 @@ pub(super) fn verdicts(
 }
 
 /// What a refused write means for the Registry. A claim that is there is only ever written to enlarge it.
-pub(super) fn refusal(refusal: &Refusal) -> Finding {
+pub(super) fn refusal(refusal: &Refusal, claim_is_there: bool) -> Finding {
     let Refusal { kind, name, message } = refusal;
     let message = format!("the API server refused {kind} {name}: {message}");
-    if kind == "PersistentVolumeClaim" {
-        Finding::new(ConditionType::StorageReady, Reason::WriteRefused, message)
-    } else {
-        Finding::new(ConditionType::Reconciling, Reason::WriteRefused, message)
+    match (kind.as_str(), claim_is_there) {
+        ("PersistentVolumeClaim", true) => {
+            let message = format!(
+                "{message}. The volume stays as it is; set allowVolumeExpansion in its StorageClass, or set the size back"
+            );
+            Finding::new(ConditionType::StorageReady, Reason::VolumeResizeRefused, message)
+        }
+        ("PersistentVolumeClaim", false) => {
+            Finding::new(ConditionType::StorageReady, Reason::WriteRefused, message)
+        }
+        _ => Finding::new(ConditionType::Reconciling, Reason::WriteRefused, message),
     }
 }
