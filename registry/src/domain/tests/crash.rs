@@ -8,7 +8,7 @@ use entrepot_oci::Digest;
 use nix::libc::{EIO, ENOSPC};
 
 use super::client::*;
-use crate::domain::{DomainError, PageRequest, Registry};
+use crate::domain::{Chunk, DomainError, PageRequest, Registry};
 use crate::store::filesystem::crash::{CrashFiles, Fault};
 
 /// One request.
@@ -131,7 +131,7 @@ impl Luck {
     }
 }
 
-fn registry(disk: &CrashFiles) -> Registry {
+fn reopened(disk: &CrashFiles) -> Registry {
     Registry::new(Arc::new(disk.store()), SECRET)
 }
 
@@ -210,7 +210,7 @@ async fn retry(registry: &Registry, verb: &Verb, when: &str) {
 
 async fn steps_of(life: &[Verb]) -> u64 {
     let disk = CrashFiles::new();
-    let registry = registry(&disk);
+    let registry = reopened(&disk);
     disk.arm(None);
     let mut world = World::default();
     for verb in life {
@@ -228,7 +228,7 @@ async fn nothing_acknowledged_is_lost_by_a_power_loss_at_any_step() {
     assert!(steps > 200, "only {steps} steps: the shim does not see what the store does");
     for step in 0..steps {
         let disk = CrashFiles::new();
-        let before_loss = registry(&disk);
+        let before_loss = reopened(&disk);
         disk.arm(Some(Fault::PowerLoss(step)));
         let (mut world, mut done) = (World::default(), 0);
         while life[done].carry_out(&before_loss).await.is_ok() {
@@ -245,7 +245,7 @@ async fn nothing_acknowledged_is_lost_by_a_power_loss_at_any_step() {
         }
         for luck in LUCK {
             let when = format!("power lost at step {step} in {:?}, luck {luck:?}", life.get(done));
-            let registry = registry(&luck.after(&disk));
+            let registry = reopened(&luck.after(&disk));
             check(&registry, &world, &perhaps, &when).await;
             let mut healed = world.clone();
             for verb in &life[done..] {
@@ -266,7 +266,7 @@ async fn nothing_acknowledged_is_lost_by_an_error_at_any_step() {
     for errno in [EIO, ENOSPC] {
         for step in 0..steps {
             let disk = CrashFiles::new();
-            let first = registry(&disk);
+            let first = reopened(&disk);
             disk.arm(Some(Fault::Error(step, errno)));
             let mut world = World::default();
             for verb in &life {
@@ -281,14 +281,14 @@ async fn nothing_acknowledged_is_lost_by_an_error_at_any_step() {
                     };
                     assert!(expected, "{when}: {error:?}");
                     check(&first, &before, &world, &when).await;
-                    check(&registry(&Luck::None.after(&disk)), &before, &world, &when).await;
+                    check(&reopened(&Luck::None.after(&disk)), &before, &world, &when).await;
                     retry(&first, verb, &when).await;
-                    check(&registry(&Luck::None.after(&disk)), &world, &world, &when).await;
+                    check(&reopened(&Luck::None.after(&disk)), &world, &world, &when).await;
                 }
             }
             let when = format!("errno {errno} at step {step}, at the end");
             check(&first, &world, &world, &when).await;
-            check(&registry(&Luck::None.after(&disk)), &world, &world, &when).await;
+            check(&reopened(&Luck::None.after(&disk)), &world, &world, &when).await;
         }
     }
 }
@@ -298,7 +298,7 @@ async fn what_a_killed_process_left_is_durable_before_its_successor_relies_on_it
     let life = life();
     for step in 0..steps_of(&life).await {
         let disk = CrashFiles::new();
-        let killed = registry(&disk);
+        let killed = reopened(&disk);
         disk.arm(Some(Fault::PowerLoss(step)));
         for verb in &life {
             if verb.carry_out(&killed).await.is_err() {
@@ -307,13 +307,13 @@ async fn what_a_killed_process_left_is_durable_before_its_successor_relies_on_it
         }
         // A kill leaves what was written, synced or not.
         let disk = disk.killed();
-        let successor = registry(&disk);
+        let successor = reopened(&disk);
         let mut world = World::default();
         for verb in &life {
             retry(&successor, verb, &format!("killed at step {step}")).await;
             verb.apply(&mut world);
             let when = format!("killed at step {step}, then power lost after {verb:?}");
-            check(&registry(&Luck::None.after(&disk)), &world, &world, &when).await;
+            check(&reopened(&Luck::None.after(&disk)), &world, &world, &when).await;
         }
     }
 }
@@ -323,14 +323,14 @@ async fn what_a_killed_process_left_is_durable_before_its_successor_relies_on_it
 async fn nothing_acknowledged_to_a_crowd_is_lost() {
     for step in (0..1200).step_by(12) {
         let disk = CrashFiles::new();
-        let crowd = registry(&disk);
+        let crowd = reopened(&disk);
         disk.arm(Some(Fault::PowerLoss(step)));
         let clients = (0..6_usize).map(|client| {
             let crowd = crowd.clone();
             tokio::spawn(async move { push_until_the_power_goes(&crowd, client).await })
         });
         let acknowledged = futures::future::join_all(clients).await;
-        let registry = registry(&Luck::None.after(&disk));
+        let registry = reopened(&Luck::None.after(&disk));
         check_listings(&registry, &format!("power lost at step {step}")).await;
         for (repository, manifest) in acknowledged.into_iter().flat_map(Result::unwrap) {
             let found = pull_manifest(&registry, repository, &sha256(&manifest).to_string()).await;
@@ -351,4 +351,33 @@ async fn push_until_the_power_goes(registry: &Registry, client: usize) -> Vec<(&
         acknowledged.push((repository, image(b"{}", &layer)));
     }
     acknowledged
+}
+
+/// A client that goes on with the same upload after a failed flush must not be told that bytes are safe which the failed
+/// flush has dropped.
+#[tokio::test]
+async fn an_upload_that_goes_on_after_an_error_is_not_acknowledged_without_its_bytes() {
+    let (content, digest) = (b"first half, second half", sha256(b"first half, second half"));
+    for step in 0..60 {
+        let disk = CrashFiles::new();
+        let registry = reopened(&disk);
+        let token = registry.start_upload(&name("a"), "ci").token;
+        disk.arm(Some(Fault::Error(step, EIO)));
+        for end in [10, content.len(), content.len()] {
+            let held = registry.upload_status(&name("a"), "ci", &token).await.unwrap().size;
+            let rest = &content[usize::try_from(held).unwrap()..end];
+            // Either outcome is fine: the next turn asks how far the upload has come.
+            let _ = registry.append_upload(&name("a"), "ci", &token, chunk(rest)).await;
+        }
+        for _ in 0..2 {
+            if registry.finish_upload(&name("a"), "ci", &token, &digest, Chunk::empty()).await.is_ok() {
+                let after = reopened(&Luck::None.after(&disk));
+                assert_eq!(
+                    pull_blob(&after, "a", &digest).await.unwrap(),
+                    content,
+                    "an error at step {step}"
+                );
+            }
+        }
+    }
 }
