@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::{Notify, watch},
+    sync::watch,
 };
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
@@ -103,10 +103,9 @@ impl Speaker {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let router = self.router;
-        let asked = Arc::new(Notify::new());
-        let first = Arc::clone(&asked);
+        let (asked, asking) = watch::channel(0_u64);
         let service = service_fn(move |request| {
-            first.notify_one();
+            asked.send_modify(|asked| *asked += 1);
             answer(router.clone(), request, peer)
         });
         // A connection that was made while stopping gets an answer to what it asks first.
@@ -121,9 +120,17 @@ impl Speaker {
             .keep_alive_timeout(self.timeouts.headers);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
-        let stop = async { if late { asked.notified().await } else { told(stopping).await } };
+        let stop = async { if late { reached(asking.clone(), 1).await } else { told(stopping).await } };
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
+            asked = quiet(asking.clone(), self.timeouts) => {
+                if asked == 0 {
+                    // Maybe not even the preface has come, and a graceful end would wait for it.
+                    return tracing::debug!(%peer, "a connection asked for nothing");
+                }
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
             () = stop => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
@@ -146,6 +153,26 @@ async fn answer(
 async fn told(mut stopping: watch::Receiver<bool>) {
     if stopping.wait_for(|stopping| *stopping).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Returns when so many requests have come.
+async fn reached(mut asking: watch::Receiver<u64>, requests: u64) {
+    if asking.wait_for(|asked| *asked >= requests).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Returns, with the number of its requests, when a peer has none for too long: HTTP/2 has no limit of its own for that. Answers under way are not
+/// cut short by what follows.
+async fn quiet(asking: watch::Receiver<u64>, timeouts: Timeouts) -> u64 {
+    let mut seen = 0;
+    loop {
+        let patience = if seen == 0 { timeouts.headers } else { timeouts.idle };
+        if tokio::time::timeout(patience, reached(asking.clone(), seen + 1)).await.is_err() {
+            return seen;
+        }
+        seen = *asking.borrow();
     }
 }
 

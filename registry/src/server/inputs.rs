@@ -57,7 +57,7 @@ impl Inputs {
     pub(super) fn load(config: &Config) -> Result<Self, InputError> {
         Ok(Self {
             authenticator: authenticator(config)?,
-            certificates: load_certificates(config)?.map(CurrentCertificates::new),
+            certificates: load_certificates(config, None)?.map(CurrentCertificates::new),
             secret: secret(config)?,
         })
     }
@@ -65,6 +65,7 @@ impl Inputs {
 
 fn authenticator(config: &Config) -> Result<Arc<Authenticator>, InputError> {
     if config.auth.is_none() && config.entrepot.auth.managed.is_none() {
+        tracing::warn!("no users are configured (auth.htpasswd): anybody may pull, push and delete");
         return Ok(Arc::new(Authenticator::open()));
     }
     let realm = config.auth.as_ref().map_or("Registry", |auth| &auth.htpasswd.realm).to_owned();
@@ -94,9 +95,13 @@ fn load_htpasswd(key: &'static str, path: Option<&PathBuf>) -> Result<Htpasswd, 
 }
 
 /// The certificates that the configuration names; `None` without any.
-pub(super) fn load_certificates(config: &Config) -> Result<Option<Certificates>, TlsError> {
+/// `before`: those in force until now, see [`Certificates::load`].
+pub(super) fn load_certificates(
+    config: &Config,
+    before: Option<&Certificates>,
+) -> Result<Option<Certificates>, TlsError> {
     let Some(default) = &config.http.tls else { return Ok(None) };
-    Certificates::load(default, &config.entrepot.tls.certificates).map(Some)
+    Certificates::load(default, &config.entrepot.tls.certificates, before).map(Some)
 }
 
 fn secret(config: &Config) -> Result<Vec<u8>, InputError> {

@@ -8,6 +8,7 @@
 mod accept;
 mod connection;
 mod debug;
+mod files;
 mod inputs;
 mod listener;
 mod patience;
@@ -87,6 +88,7 @@ pub enum Ended {
 pub async fn serve(config: Config, mut signals: Signals) -> Result<Ended, ServeError> {
     let health = Arc::new(Health::default());
     let metrics = Metrics::new();
+    files::raise_limit();
     let inputs = Inputs::load(&config)?;
     health.hold("startup", "the server is starting");
     serve_debug(&config, &health, &metrics).await?;
@@ -95,7 +97,14 @@ pub async fn serve(config: Config, mut signals: Signals) -> Result<Ended, ServeE
         () = signals.next() => return Ok(Ended::BeforeReady),
     };
     let store = Opened::open(lock).await?;
-    let running = Running::start(&config, inputs, &store, metrics).await?;
+    let running = match Running::start(&config, inputs, &store.store, metrics).await {
+        Ok(running) => running,
+        Err(error) => {
+            // Nothing was answered: the next start need not take this end for a crash.
+            store.mark.clear()?;
+            return Err(error);
+        }
+    };
     health.clear("startup");
     signals.next().await;
     health.hold("stopping", "the server is stopping");
@@ -171,7 +180,7 @@ impl Running {
     async fn start(
         config: &Config,
         inputs: Inputs,
-        store: &Opened,
+        store: &FilesystemStore,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServeError> {
         let gate = Arc::new(WriteGate::default());
@@ -183,7 +192,7 @@ impl Running {
         let host = config.http.host.as_ref().filter(|_| !config.http.relativeurls);
         let disabled = config.log.accesslog.disabled;
         let app = App {
-            registry: Registry::new(Arc::new(store.store.clone()), &secret),
+            registry: Registry::new(Arc::new(store.clone()), &secret),
             authenticator,
             gate: Arc::clone(&gate),
             metrics,

@@ -64,7 +64,8 @@ impl Reloader {
     }
 
     fn reload_certificates(&self) -> Result<(), InputError> {
-        if let (Some(current), Some(loaded)) = (&self.certificates, load_certificates(&self.config)?) {
+        let Some(current) = &self.certificates else { return Ok(()) };
+        if let Some(loaded) = load_certificates(&self.config, Some(&current.get()))? {
             current.replace(loaded);
         }
         Ok(())

@@ -17,6 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer as _, X509Certificate},
+    time::ASN1Time,
 };
 
 /// Why a certificate cannot be served.
@@ -65,6 +66,8 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct Certificates {
     default: Arc<CertifiedKey>,
+    /// As configured; `None` where one could never be loaded.
+    more: Vec<Option<Arc<CertifiedKey>>>,
     exact: HashMap<String, Arc<CertifiedKey>>,
     /// `*.example.com` under `example.com`.
     wildcard: HashMap<String, Arc<CertifiedKey>>,
@@ -74,26 +77,40 @@ impl Certificates {
     /// Reads every file again.
     ///
     /// Where two carry the same name the earlier one wins, `default` first: a certificate that somebody adds cannot take
-    /// over the names that the default one serves.
-    pub fn load(default: &CertificatePair, more: &[CertificatePair]) -> Result<Self, TlsError> {
-        let mut loaded =
-            Self { default: load_pair(default)?, exact: HashMap::new(), wildcard: HashMap::new() };
+    /// over the names that the default one serves. Nor can it stop those from being served: one of `more` that cannot be
+    /// loaded is logged, and what was loaded for it `before` stays in force.
+    pub fn load(
+        default: &CertificatePair,
+        more: &[CertificatePair],
+        before: Option<&Self>,
+    ) -> Result<Self, TlsError> {
+        let (exact, wildcard) = (HashMap::new(), HashMap::new());
+        let mut loaded = Self { default: load_pair(default)?, more: Vec::new(), exact, wildcard };
         loaded.add(&Arc::clone(&loaded.default), &default.certificate);
-        for pair in more {
-            loaded.add(&load_pair(pair)?, &pair.certificate);
+        for (index, pair) in more.iter().enumerate() {
+            let key = load_pair(pair).inspect_err(|error| {
+                tracing::error!(%error, "an additional certificate cannot be served");
+            });
+            let key = key.ok().or_else(|| before?.more.get(index)?.clone());
+            if let Some(key) = &key {
+                loaded.add(key, &pair.certificate);
+            }
+            loaded.more.push(key);
         }
         Ok(loaded)
     }
 
     fn add(&mut self, key: &Arc<CertifiedKey>, path: &Path) {
-        let names = key.cert.first().map(dns_names).unwrap_or_default();
-        if names.is_empty() {
-            tracing::warn!(
-                certificate = %path.display(),
-                "the certificate names no host (it has no DNS subject alternative name), so no client's name chooses it"
-            );
+        let facts = key.cert.first().map(Facts::of).unwrap_or_default();
+        let certificate = path.display();
+        if facts.expired {
+            tracing::warn!(%certificate, "the certificate has expired: clients will refuse it");
         }
-        for name in names {
+        if facts.names.is_empty() {
+            let why = "it has no DNS subject alternative name";
+            tracing::warn!(%certificate, "the certificate names no host ({why}), so no client's name chooses it");
+        }
+        for name in facts.names {
             let (names, name) = match name.strip_prefix("*.") {
                 Some(parent) => (&mut self.wildcard, parent.to_owned()),
                 None => (&mut self.exact, name),
@@ -120,6 +137,11 @@ impl CurrentCertificates {
     /// Begins with `certificates`.
     pub fn new(certificates: Certificates) -> Arc<Self> {
         Arc::new(Self(ArcSwap::from_pointee(certificates)))
+    }
+
+    /// Those in force.
+    pub fn get(&self) -> Arc<Certificates> {
+        self.0.load_full()
     }
 
     /// From the next handshake on.
@@ -181,13 +203,25 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Read { path: path.into(), source })
 }
 
-/// In lower case. Only subject alternative names count: no client looks at the common name any more.
-fn dns_names(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Vec::new() };
-    let Ok(Some(extension)) = parsed.subject_alternative_name() else { return Vec::new() };
-    let dns = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        _ => None,
-    };
-    extension.value.general_names.iter().filter_map(dns).collect()
+/// What a certificate says of itself.
+#[derive(Default)]
+struct Facts {
+    /// In lower case. Only subject alternative names count: no client looks at the common name any more.
+    names: Vec<String>,
+    expired: bool,
+}
+
+impl Facts {
+    fn of(certificate: &CertificateDer<'_>) -> Self {
+        let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Self::default() };
+        let expired = parsed.validity().not_after < ASN1Time::now();
+        let Ok(Some(extension)) = parsed.subject_alternative_name() else {
+            return Self { names: Vec::new(), expired };
+        };
+        let dns = |name: &GeneralName<'_>| match name {
+            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        };
+        Self { names: extension.value.general_names.iter().filter_map(dns).collect(), expired }
+    }
 }

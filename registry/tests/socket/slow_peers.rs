@@ -11,6 +11,7 @@ use tokio::{
 
 use crate::{
     certificates::Authority,
+    client::tls_with,
     process::{BOUND, Place},
 };
 
@@ -72,15 +73,30 @@ async fn a_silent_new_connection_is_ended() {
     assert_eq!(closed(&mut stream).await, "");
 }
 
+/// With TLS, and who signed its certificate.
+async fn listen_tls() -> (SocketAddr, Authority) {
+    let (place, authority) = (Place::new(), Authority::new());
+    authority.issue(&place, "main", &["localhost"]);
+    let pair = CertificatePair { certificate: place.path("main.crt"), key: place.path("main.key") };
+    let certificates = CurrentCertificates::new(Certificates::load(&pair, &[], None).unwrap());
+    (listen(Some(certificates.server_config().unwrap())).await, authority)
+}
+
 #[tokio::test]
 async fn a_silent_handshake_is_ended() {
-    let place = Place::new();
-    Authority::new().issue(&place, "main", &["localhost"]);
-    let pair = CertificatePair { certificate: place.path("main.crt"), key: place.path("main.key") };
-    let certificates = CurrentCertificates::new(Certificates::load(&pair, &[]).unwrap());
-    let address = listen(Some(certificates.server_config().unwrap())).await;
+    let (address, _) = listen_tls().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     assert_eq!(closed(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn a_silent_http_2_peer_is_ended() {
+    let (address, authority) = listen_tls().await;
+    let mut stream = tls_with(address, "localhost", &authority.certificate, &[b"h2"]).await.unwrap();
+    // Not even the preface comes. How the connection ends is the same to a peer like that.
+    let mut all = Vec::new();
+    let _ =
+        tokio::time::timeout(BOUND, stream.read_to_end(&mut all)).await.expect("the connection to be closed");
 }
 
 #[tokio::test]

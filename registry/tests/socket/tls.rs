@@ -80,6 +80,28 @@ async fn a_new_certificate_is_served_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_broken_harms_no_other() {
+    let place = Place::new();
+    let (ours, theirs, renewed) = (Authority::new(), Authority::new(), Authority::new());
+    ours.issue(&place, "main", &["main.test"]);
+    place.write("more.crt", "");
+    place.write("more.key", "");
+    let server = place.serve(TLS_MORE);
+    server.line("an additional certificate cannot be served");
+    let address = server.address();
+    shown(address, "main.test", &ours.certificate).await.unwrap();
+    // It comes into force once it is right, and stays when it is broken again while the default one is renewed.
+    theirs.issue(&place, "more", &["registry.example.com"]);
+    let shows =
+        async |name, authority: &Authority| shown(address, name, &authority.certificate).await.is_ok();
+    until("the mended certificate", async || shows("registry.example.com", &theirs).await).await;
+    place.write("more.key", "");
+    renewed.issue(&place, "main", &["main.test"]);
+    until("the renewed certificate", async || shows("main.test", &renewed).await).await;
+    assert!(shows("registry.example.com", &theirs).await);
+}
+
+#[tokio::test]
 async fn both_protocols_are_spoken() {
     let place = Place::new();
     let authority = Authority::new();
