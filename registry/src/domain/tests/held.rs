@@ -161,8 +161,8 @@ async fn a_layer_is_not_deleted_between_the_check_and_the_manifest() {
     for hang_up in [false, true] {
         let (registry, store, manifest) = with_blobs().await;
         let hold = store.hold(is_revision);
-        let (pusher, pushed) = (registry.clone(), manifest.clone());
-        let push = tokio::spawn(async move { push_manifest(&pusher, "a", "v1", &pushed).await });
+        let (client, bytes) = (registry.clone(), manifest.clone());
+        let push = tokio::spawn(async move { push_manifest(&client, "a", "v1", &bytes).await });
         hold.reached.notified().await;
         if hang_up {
             push.abort();
@@ -182,8 +182,8 @@ async fn a_layer_is_not_deleted_between_the_check_and_the_manifest() {
 async fn a_manifest_is_not_deleted_between_its_publication_and_its_tag() {
     let (registry, store, manifest) = with_blobs().await;
     let hold = store.hold(is_tag);
-    let (pusher, pushed) = (registry.clone(), manifest.clone());
-    let push = tokio::spawn(async move { push_manifest(&pusher, "a", "v1", &pushed).await });
+    let (client, bytes) = (registry.clone(), manifest.clone());
+    let push = tokio::spawn(async move { push_manifest(&client, "a", "v1", &bytes).await });
     hold.reached.notified().await;
     let (deleter, digest) = (registry.clone(), sha256(&manifest));
     let delete = tokio::spawn(async move { deleter.delete_manifest(&name("a"), &digest).await });
