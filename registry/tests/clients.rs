@@ -12,5 +12,6 @@ mod clients {
     mod drop_in;
     mod exchange;
     mod podman;
+    mod refusals;
     mod skopeo;
 }

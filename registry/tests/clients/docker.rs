@@ -91,4 +91,7 @@ fn what_goes_wrong_is_said() {
     assert_eq!(stored(&sandbox), [].into());
     let absent = Docker.run(&sandbox, &["pull", &at_registry("team/docker:absent")]);
     absent.failed_saying(&["team/docker:absent not found", "manifest unknown"]);
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let absent = Docker.run(&sandbox, &["pull", &at_registry(&format!("team/docker@{digest}"))]);
+    absent.failed_saying(&["manifest unknown"]);
 }

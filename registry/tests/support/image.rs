@@ -63,6 +63,14 @@ impl Image {
         Self { top: document(INDEX, &index), parts }
     }
 
+    /// With another manifest, and nothing else changed to match it.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        let mut manifest = serde_json::from_slice(&self.top.content).unwrap();
+        change(&mut manifest);
+        self.top = document(self.top.media_type, &manifest);
+        self
+    }
+
     fn of(seed: &str, architecture: &str, mebibytes: usize) -> Self {
         let binary = noise(&format!("{seed} {architecture}"), mebibytes << 20);
         let tars = [
