@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 
 use entrepot_crds::labels;
 use entrepot_operator::controllers::registry::build::Child;
+use entrepot_operator::controllers::registry::observe::StorageClassFacts;
 use entrepot_operator::pki::Leaf;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use support::{Cluster, Outcome, case, fixture, now};
 
@@ -257,4 +258,34 @@ fn the_transition_time_is_that_of_the_last_change() {
     };
     assert_eq!(time("Ready"), later(1));
     assert_eq!(time("StorageReady"), now());
+}
+
+#[rstest]
+#[case::default_class(json!({"phase": "Pending"}), &[("slow", true)], None, "VolumePending")]
+#[case::no_class_at_all(json!({"phase": "Pending"}), &[], None, "NoDefaultStorageClass")]
+#[case::no_default(json!({"phase": "Pending"}), &[("slow", false)], None, "NoDefaultStorageClass")]
+#[case::named(json!({"phase": "Pending"}), &[("fast", false)], Some("fast"), "VolumePending")]
+#[case::misspelt(json!({"phase": "Pending"}), &[("fast", true)], Some("fsat"), "StorageClassNotFound")]
+#[case::without_a_class(json!({"phase": "Pending"}), &[], Some(""), "VolumePending")]
+#[case::lost(json!({"phase": "Lost"}), &[], None, "VolumeLost")]
+#[case::growing(json!({"phase": "Bound", "capacity": {"storage": "10Gi"}}), &[], None, "VolumeResizing")]
+#[case::larger(json!({"phase": "Bound", "capacity": {"storage": "21Gi"}}), &[], None, "VolumeBound")]
+fn what_is_told_of_the_volume(
+    #[case] claim: Value,
+    #[case] classes: &[(&str, bool)],
+    #[case] class: Option<&str>,
+    #[case] reason: &str,
+) {
+    let mut cluster = Cluster::of(case("minimal"));
+    cluster.claim_status = Some(serde_json::from_value(claim).unwrap());
+    let facts = |(name, is_default): &(&str, bool)| StorageClassFacts {
+        name: (*name).to_owned(),
+        is_default: *is_default,
+    };
+    cluster.observed.references.storage_classes = classes.iter().map(facts).collect();
+    cluster.registry.spec.storage.volume.as_mut().unwrap().storage_class_name = class.map(str::to_owned);
+    let outcome = cluster.settle();
+    let bound = if reason == "VolumeBound" { "True" } else { "False" };
+    assert_eq!(condition(&outcome, "StorageReady"), (bound.to_owned(), reason.to_owned()));
+    assert_eq!(condition(&outcome, "Stalled").0, "False", "a volume may still come");
 }

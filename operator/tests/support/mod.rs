@@ -35,6 +35,8 @@ pub(crate) struct Case {
 pub(crate) struct Cluster {
     pub(crate) registry: Registry,
     pub(crate) observed: Observed,
+    /// What becomes of the claim, if it is not to get its volume.
+    pub(crate) claim_status: Option<PersistentVolumeClaimStatus>,
     rng: StdRng,
 }
 
@@ -68,7 +70,7 @@ impl Cluster {
         for reference in case.references {
             put(&mut observed, &registry, reference);
         }
-        Self { registry, observed, rng: StdRng::seed_from_u64(1) }
+        Self { registry, observed, claim_status: None, rng: StdRng::seed_from_u64(1) }
     }
 
     /// One round, whose status the Registry then has.
@@ -156,11 +158,12 @@ impl Cluster {
         }
         if let Some(claim) = &mut seen.claim {
             let size = claim.spec.clone().unwrap().resources.unwrap().requests.unwrap();
-            claim.status = Some(PersistentVolumeClaimStatus {
+            let bound = PersistentVolumeClaimStatus {
                 phase: Some("Bound".to_owned()),
                 capacity: Some(size),
                 ..PersistentVolumeClaimStatus::default()
-            });
+            };
+            claim.status = Some(self.claim_status.clone().unwrap_or(bound));
         }
         if let Some(deployment) = &mut seen.deployment {
             deployment.status = Some(DeploymentStatus {
