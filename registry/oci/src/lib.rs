@@ -7,6 +7,7 @@ mod descriptor;
 mod digest;
 mod error;
 mod hasher;
+mod json;
 mod manifest;
 pub mod media_type;
 mod name;
