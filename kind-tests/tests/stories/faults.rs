@@ -114,7 +114,10 @@ async fn push_until(
     let mut acknowledged = Acknowledged::new();
     for round in 0.. {
         let last = over.load(Ordering::SeqCst);
-        let (layout, digest) = image(folder.path().join(round.to_string()), pusher, round);
+        let path = folder.path().join(round.to_string());
+        // Aside, or the pushes that are under way would wait for it.
+        let made = tokio::task::spawn_blocking(move || image(path, pusher, round));
+        let (layout, digest) = made.await.unwrap();
         let name = format!("faults/pusher-{pusher}:{round}");
         in_flight.fetch_add(1, Ordering::SeqCst);
         let push = || async { crane.push(&layout, &name).await.map(Seen::Ready) };
@@ -134,13 +137,13 @@ async fn push_until(
 /// An image like no other, of a few megabytes that no compression makes smaller; two layers, one shared by a pusher's images.
 fn image(folder: PathBuf, pusher: usize, round: usize) -> (PathBuf, String) {
     let layer = |name: &str, seed: u64| {
-        vec![Entry::Bytes { path: name.to_owned(), mode: 0o644, content: noise(seed, 2 << 20) }].into()
+        vec![Entry::Bytes { path: name.to_owned(), mode: 0o644, content: noise(seed, 1 << 20) }].into()
     };
     let (pusher, round) = (pusher as u64, round as u64);
     let image = Image {
         architecture: host_architecture().to_owned(),
         layers: vec![layer("shared", pusher), layer("own", pusher << 32 | (round + 1))],
-        format: LayerFormat::Plain,
+        format: LayerFormat::Gzip,
         entrypoint: vec!["/none".to_owned()],
         user: String::new(),
     };

@@ -5,7 +5,13 @@
 mod support;
 
 mod clients;
+mod dns;
 mod faults;
+mod in_cluster_ci;
+mod name_conflict;
+mod node_files;
 mod quick_start;
+mod refusals;
 mod retain;
+mod storage_class;
 mod user_certificate;

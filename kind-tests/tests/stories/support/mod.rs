@@ -30,6 +30,8 @@ use tokio::sync::OnceCell;
 /// For everything that takes a Pod to start or an operator to act.
 pub(crate) const BOUND: Duration = Duration::from_mins(3);
 
+const API_VERSION: &str = "entrepot.dev/v1alpha1";
+
 /// A story's own corner of the cluster.
 pub(crate) struct Story {
     pub(crate) cluster: Cluster,
@@ -74,10 +76,19 @@ impl Story {
 
     /// Makes a Registry with this spec.
     pub(crate) async fn create(&self, name: &str, spec: Value) -> Names {
-        let object = json!({"apiVersion": "entrepot.dev/v1alpha1", "kind": "Registry", "metadata": {"name": name}, "spec": spec});
+        let object =
+            json!({"apiVersion": API_VERSION, "kind": "Registry", "metadata": {"name": name}, "spec": spec});
         let registry: Registry = serde_json::from_value(object).unwrap();
         self.api().create(&PostParams::default(), &registry).await.unwrap();
         Names::new(name, self.namespace.name())
+    }
+
+    /// Applies a Registry with this spec by `kubectl apply`; answers what it says when it refuses.
+    pub(crate) async fn apply(&self, name: &str, spec: &Value) -> Result<String, String> {
+        let metadata = json!({"name": name, "namespace": self.namespace.name()});
+        let object =
+            json!({"apiVersion": API_VERSION, "kind": "Registry", "metadata": metadata, "spec": spec});
+        self.kubectl.apply_text(&object.to_string()).await.map_err(|error| error.to_string())
     }
 
     /// Changes a Registry's spec by merge.
