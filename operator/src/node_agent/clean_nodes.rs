@@ -38,6 +38,11 @@ pub enum CleanNodesError {
 /// is left there leads nowhere, and the log says what removes it.
 pub async fn run(args: CleanNodesArgs) -> Result<(), CleanNodesError> {
     let client = Client::try_default().await.map_err(CleanNodesError::Client)?;
+    run_with(args, client).await
+}
+
+/// The same, as whoever `client` is.
+pub async fn run_with(args: CleanNodesArgs, client: Client) -> Result<(), CleanNodesError> {
     let daemon_sets: Api<DaemonSet> = Api::namespaced(client, &args.namespace);
     let failed = |source| CleanNodesError::Patch { name: args.daemon_set.clone(), source };
     let Some(live) = daemon_sets.get_opt(&args.daemon_set).await.map_err(failed)? else {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use entrepot_crds::Registry;
 use entrepot_crds::node_report::{DATA_KEY, NodeReport, RegistryReport};
 use entrepot_kind_tests::wait::{Seen, wait_until};
-use entrepot_operator::args::NodeAgentArgs;
+use entrepot_operator::args::{CleanNodesArgs, NodeAgentArgs};
 use entrepot_operator::node_agent;
 use entrepot_operator::pki::{Authority, San};
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
@@ -159,6 +160,15 @@ async fn the_node_agent_follows_a_registry_from_its_making_to_its_end() {
     until_file(&hosts_toml, true).await;
     assert_eq!(maps.get("node-n1").await.unwrap().resource_version(), before);
 
+    // Before an uninstall everything goes, Registries or not; and an agent that comes back writes it again.
+    agent.abort();
+    let cleanup = tokio::spawn(node_agent::run_with(args(folder.path(), true), agent_client.clone()));
+    reported(&maps, "a report of nothing", |report| report.registries.is_empty()).await;
+    assert!(!hosts_toml.parent().unwrap().exists());
+    cleanup.abort();
+    let agent = tokio::spawn(node_agent::run_with(args(folder.path(), false), agent_client.clone()));
+    until_file(&hosts_toml, true).await;
+
     registries.delete("main", &DeleteParams::default()).await.unwrap();
     until_file(hosts_toml.parent().unwrap(), false).await;
     reported(&maps, "a report of nothing", |report| report.registries.is_empty()).await;
@@ -178,4 +188,35 @@ async fn the_node_agent_follows_a_registry_from_its_making_to_its_end() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn cleaning_nodes_changes_the_agents_once_and_ends() {
+    let plane = installed().await;
+    let args = || CleanNodesArgs {
+        namespace: "entrepot-nodes".to_owned(),
+        daemon_set: "entrepot-node-agent".to_owned(),
+        timeout: BOUND,
+    };
+    let daemon_sets = Api::<DaemonSet>::namespaced(plane.client(), "entrepot-nodes");
+    let agents = || async {
+        let daemon_set = daemon_sets.get("entrepot-node-agent").await.unwrap();
+        let pod = daemon_set.spec.unwrap().template.spec.unwrap();
+        (pod.containers[0].args.clone().unwrap(), daemon_set.metadata.generation)
+    };
+    let clean = || node_agent::clean_nodes::run_with(args(), plane.client());
+    clean().await.unwrap();
+    let (arguments, generation) = agents().await;
+    assert_eq!(arguments, ["node-agent", "--cleanup"]);
+    clean().await.unwrap();
+    assert_eq!(agents().await.1, generation, "a second time changes nothing");
+
+    daemon_sets.delete("entrepot-node-agent", &DeleteParams::default()).await.unwrap();
+    wait_until("the DaemonSet to be gone", BOUND, || async {
+        let gone = daemon_sets.get_opt("entrepot-node-agent").await?.is_none();
+        Ok::<_, kube::Error>(Seen::when(gone, (), gone))
+    })
+    .await
+    .unwrap();
+    clean().await.unwrap();
 }
