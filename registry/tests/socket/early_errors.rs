@@ -70,3 +70,36 @@ async fn nobody_is_listened_to_for_ever() {
     };
     tokio::time::timeout(BOUND, endless).await.expect("the connection to be closed");
 }
+
+/// Reads until `end` has come.
+async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut all = Vec::new();
+    let reading = async {
+        while !String::from_utf8_lossy(&all).contains(end) {
+            assert_ne!(stream.read_buf(&mut all).await.unwrap(), 0, "{}", String::from_utf8_lossy(&all));
+        }
+    };
+    tokio::time::timeout(BOUND, reading).await.unwrap();
+    String::from_utf8(all).unwrap()
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_first() {
+    let place = Place::new();
+    let server = place.serve("");
+    let head = |request: &str| {
+        format!("{request} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n")
+    };
+    let mut refused = TcpStream::connect(server.address()).await.unwrap();
+    refused.write_all(head("PUT /v2/A/manifests/v1").as_bytes()).await.unwrap();
+    let answer = read_until(&mut refused, "NAME_INVALID").await;
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+    let mut accepted = TcpStream::connect(server.address()).await.unwrap();
+    let one = "sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
+    let request = head(&format!("POST /v2/a/blobs/uploads/?digest={one}"));
+    accepted.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(read_until(&mut accepted, "\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
+    accepted.write_all(b"1").await.unwrap();
+    let answer = read_until(&mut accepted, "\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+}

@@ -1,6 +1,7 @@
 use std::process::Command;
 
 use axum::body::Body;
+use serde_json::{Value, json};
 
 use crate::{
     client::{request, send, until},
@@ -59,6 +60,23 @@ async fn the_matrix() {
     let log = server.log();
     let token = "YWRhOmE=";
     assert!(log.contains("\"user\":\"ada\"") && !log.contains(token) && !log.contains("taken over"), "{log}");
+}
+
+#[tokio::test]
+async fn the_log_says_who_did_what_and_gives_no_right_away() {
+    let place = place();
+    let server = place.serve(USERS);
+    let started = request("POST /v2/team/app/blobs/uploads/?x=secret", Some(("ada", "a")), Body::empty());
+    let location = send(server.address(), started).await.headers["location"].clone();
+    assert_eq!(status(&server, &format!("GET {location}"), Some(("ada", "a"))).await, 204);
+    let line: Value = serde_json::from_str(&server.line("\"status\":204")).unwrap();
+    let token = location.rsplit('/').next().unwrap();
+    let path = format!("\"/v2/team/app/blobs/uploads/{}…\"", &token[..22]);
+    let (who, what) = (json!(["ada", "GET", path]), json!([204, 0, "access"]));
+    assert_eq!(json!([line["user"], line["method"], line["path"]]), who);
+    assert_eq!(json!([line["status"], line["bytes"], line["target"]]), what);
+    let log = server.log();
+    assert!(!log.contains(token) && !log.contains("secret"), "{log}");
 }
 
 #[tokio::test]
