@@ -4,7 +4,7 @@
 mod support;
 
 use support::{
-    ALICE,
+    ALICE, REGISTRY,
     client::Client,
     image::Image,
     layout::Layout,
@@ -45,7 +45,10 @@ fn round_trip(peer: Program) {
     assert!(ours.stop().success());
 
     let theirs = Server::start(&sandbox, peer);
-    assert_eq!(Snapshot::take(&sandbox), after);
+    let mut seen = Snapshot::take(&sandbox);
+    // It goes on listing a repository that has nothing left; we do not.
+    assert_eq!(seen.tags.remove("emptied"), Some([].into()));
+    assert_eq!(seen, after);
     theirs.stop();
     let config = configure(&sandbox, peer);
     sandbox.run(peer.path(), &["garbage-collect", config.to_str().unwrap()]).succeeded();
@@ -62,9 +65,12 @@ fn push_first(sandbox: &Sandbox) {
     copy(sandbox, &["--format", "v2s2"], &image, "team/docker:1");
     let index = Layout::write(sandbox, "first-index", &Image::multi_arch("first index"));
     copy(sandbox, &["--all"], &index, "team/backend/api:1.2");
+    copy(sandbox, &[], &image, "emptied:1");
+    leave_an_upload(sandbox);
 }
 
-/// An index into a new repository, an image into an old one, a moved tag, a mounted blob, a deleted tag.
+/// An index into a new repository, an image into an old one, a moved tag, a mounted blob; a tag deleted, a manifest, and
+/// all that a repository had.
 fn push_second(sandbox: &Sandbox) {
     let index = Layout::write(sandbox, "second-index", &Image::multi_arch("second index"));
     copy(sandbox, &["--all"], &index, "team/backend/new:1");
@@ -73,8 +79,27 @@ fn push_second(sandbox: &Sandbox) {
     copy(sandbox, &[], &layout, "team/docker:2");
     copy(sandbox, &[], &layout, "app:moves");
     mount(sandbox, &image, "app", "mounted/app");
-    let answer = Request::new("DELETE", "/v2/app/manifests/latest").by_alice().send(sandbox);
-    assert_eq!(answer.status, 202);
+    delete(sandbox, "app", "latest");
+    for (repository, tag) in [("team/docker", "1"), ("emptied", "1")] {
+        let head = Request::new("HEAD", format!("/v2/{repository}/manifests/{tag}")).by_alice().send(sandbox);
+        delete(sandbox, repository, head.header("docker-content-digest"));
+    }
+    leave_an_upload(sandbox);
+}
+
+fn delete(sandbox: &Sandbox, repository: &str, reference: &str) {
+    let path = format!("/v2/{repository}/manifests/{reference}");
+    let answer = Request::new("DELETE", path).by_alice().send(sandbox);
+    assert_eq!(answer.status, 202, "{answer:?}");
+}
+
+/// A client that goes away in the middle.
+fn leave_an_upload(sandbox: &Sandbox) {
+    let started = Request::new("POST", "/v2/app/blobs/uploads/").by_alice().send(sandbox);
+    let location = started.header("location").trim_start_matches(&format!("https://{REGISTRY}")).to_owned();
+    let chunk = Request::patch(location, vec![7; 100_000]).by_alice();
+    let answer = chunk.header("Content-Type", "application/octet-stream").send(sandbox);
+    assert_eq!(answer.status, 202, "{answer:?}");
 }
 
 fn copy(sandbox: &Sandbox, options: &[&str], from: &Layout, to: &str) {
@@ -102,7 +127,8 @@ fn expected_tags(before: &Snapshot) -> Tags {
     let app = tags.get_mut("app").unwrap();
     app.remove("latest").unwrap();
     app.insert("moves".into(), second.clone());
-    tags.get_mut("team/docker").unwrap().insert("2".into(), second.clone());
+    tags.remove("emptied").unwrap();
+    tags.insert("team/docker".into(), [("2".into(), second.clone())].into());
     tags.insert("team/backend/new".into(), [("1".into(), index)].into());
     tags.insert("mounted/app".into(), [("1".into(), second)].into());
     tags

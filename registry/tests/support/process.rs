@@ -78,7 +78,7 @@ impl Drop for Process<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             let log = self.log();
-            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            let tail: Vec<&str> = log.lines().rev().take(15).collect();
             eprintln!("--- the end of {}'s log", self.name);
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }

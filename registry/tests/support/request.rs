@@ -38,6 +38,10 @@ impl Request {
         Self { body: Some(body.into()), ..Self::new("PUT", path) }
     }
 
+    pub(crate) fn patch(path: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: Some(body.into()), ..Self::new("PATCH", path) }
+    }
+
     /// Of another server than [`REGISTRY`]: `http://localhost:5000`.
     pub(crate) fn at(self, origin: &str) -> Self {
         Self { origin: origin.into(), ..self }
