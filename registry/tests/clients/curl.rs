@@ -1,5 +1,6 @@
-use crate::support::{ALICE, client::Client::Skopeo};
 use crate::support::{
+    ALICE,
+    client::Client::Skopeo,
     image::Image,
     layout::Layout,
     program::Program,
