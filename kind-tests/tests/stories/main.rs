@@ -2,9 +2,13 @@
 //!
 //! They take the images that `make images` builds, and the machine's one cluster, which they bring up if it is down.
 
+#[path = "../support/mod.rs"]
 mod support;
 
+mod actions;
+mod certificate;
 mod clients;
+mod debian;
 mod dns;
 mod faults;
 mod in_cluster_ci;

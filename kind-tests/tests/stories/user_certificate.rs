@@ -12,10 +12,9 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::support::{
-    BOUND, Story,
+use crate::{
     certificate::{self, Pair},
-    small,
+    support::{BOUND, Story, small},
 };
 
 const HOST: &str = "registry.example.test";

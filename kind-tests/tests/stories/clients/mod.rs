@@ -8,7 +8,10 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, api::PostParams};
 use serde_json::json;
 
-use crate::support::{BOUND, Story, certificate, debian, small};
+use crate::{
+    certificate, debian,
+    support::{BOUND, Story, small},
+};
 
 /// Each client's commands as a person would type them. They print the digest of what the registry then has.
 const CLIENTS: [(&str, &str); 3] = [

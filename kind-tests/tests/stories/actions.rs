@@ -1,19 +1,8 @@
-//! What every story stands on: the cluster with the operator installed, and a namespace of its own.
-
-pub(crate) mod certificate;
-pub(crate) mod debian;
-
-use std::time::Duration;
+//! What stories do to their Registries, and what they wait for.
 
 use entrepot_crds::{Registry, labels, names::Names};
 use entrepot_kind_tests::{
-    Capability, Cluster, Namespace, Pods,
-    access::{self, Access},
-    cache::Cache,
-    demo, installation,
-    kubectl::Kubectl,
-    progress::Progress,
-    tools::{self, Tool},
+    Pods,
     wait::{Seen, wait_until},
 };
 use k8s_openapi::{
@@ -21,66 +10,17 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
-    Api, Client,
-    api::{DeleteParams, ListParams, ObjectList, Patch, PatchParams, PostParams},
+    Api,
+    api::{DeleteParams, ListParams, ObjectList, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
-/// For everything that takes a Pod to start or an operator to act.
-pub(crate) const BOUND: Duration = Duration::from_mins(3);
-
-const API_VERSION: &str = "entrepot.dev/v1alpha1";
-
-/// A story's own corner of the cluster.
-pub(crate) struct Story {
-    pub(crate) cluster: Cluster,
-    pub(crate) client: Client,
-    pub(crate) kubectl: Kubectl,
-    pub(crate) namespace: Namespace,
-    pub(crate) progress: Progress,
-}
+use crate::support::{API_VERSION, BOUND, Story};
 
 impl Story {
-    /// Brings the cluster up if it is down, installs the operator once a run, and makes the namespace.
-    pub(crate) async fn begin(name: &str) -> Self {
-        static INSTALLED: OnceCell<()> = OnceCell::const_new();
-        let progress = Progress::on_stderr();
-        let cluster = Cluster::connect().await.unwrap();
-        for capability in Capability::ALL {
-            cluster.require(capability).unwrap();
-        }
-        // A client belongs to the runtime of its test, so nothing of it is shared: only that it has been done.
-        let install = || async {
-            tools::ensure(&Cache::from_environment().unwrap(), &[Tool::Crane], &progress).await.unwrap();
-            installation::install(&cluster, &progress).await.unwrap();
-        };
-        INSTALLED.get_or_init(install).await;
-        let (client, kubectl) = (cluster.client(), Kubectl::new(cluster.kubeconfig()));
-        let namespace = cluster.namespace(name).await.unwrap();
-        Self { cluster, client, kubectl, namespace, progress }
-    }
-
-    /// The API of a kind in the story's namespace.
-    pub(crate) fn api<K>(&self) -> Api<K>
-    where
-        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
-        K::DynamicType: Default,
-    {
-        Api::namespaced(self.client.clone(), self.namespace.name())
-    }
-
+    /// The Pods of the story's namespace.
     pub(crate) fn pods(&self) -> Pods {
         Pods::of(self.client.clone(), self.namespace.name())
-    }
-
-    /// Makes a Registry with this spec.
-    pub(crate) async fn create(&self, name: &str, spec: Value) -> Names {
-        let object =
-            json!({"apiVersion": API_VERSION, "kind": "Registry", "metadata": {"name": name}, "spec": spec});
-        let registry: Registry = serde_json::from_value(object).unwrap();
-        self.api().create(&PostParams::default(), &registry).await.unwrap();
-        Names::new(name, self.namespace.name())
     }
 
     /// Applies a Registry with this spec by `kubectl apply`; answers what it says when it refuses.
@@ -129,11 +69,6 @@ impl Story {
         wait_until(&format!("{name} to go"), BOUND, look).await.unwrap();
     }
 
-    /// A Registry as it is.
-    pub(crate) async fn registry(&self, names: &Names) -> Registry {
-        self.api::<Registry>().get(names.name()).await.unwrap()
-    }
-
     /// The Pod that is a Registry's server, or is about to be: the one that is not ending.
     pub(crate) async fn server(&self, names: &Names) -> Pod {
         let look = || async {
@@ -154,36 +89,33 @@ impl Story {
         self.api().list(&of_registry).await
     }
 
-    /// Waits until clients and both nodes can use a Registry.
-    pub(crate) async fn usable(&self, names: &Names) -> Access {
-        demo::usable(&self.cluster, names, &self.progress).await.unwrap()
-    }
-
-    /// Waits until a Registry is Ready, whatever the nodes are.
-    pub(crate) async fn ready(&self, names: &Names) -> Registry {
-        access::wait_ready(&self.client, names, BOUND, &self.progress).await.unwrap()
-    }
-
     /// Waits until a condition of a Registry's current generation has this status and reason; answers its message.
     pub(crate) async fn condition(&self, names: &Names, kind: &str, status: &str, reason: &str) -> String {
+        self.says(names, (kind, status, reason), "").await
+    }
+
+    /// The same for a message with `part` in it.
+    pub(crate) async fn says(
+        &self,
+        names: &Names,
+        (kind, status, reason): (&str, &str, &str),
+        part: &str,
+    ) -> String {
         let api: Api<Registry> = self.api();
         let look = || async {
             let registry = api.get(names.name()).await?;
             let generation = registry.metadata.generation;
             let conditions = registry.status.unwrap_or_default().conditions;
-            let found = conditions.iter().find(|condition| condition.type_ == kind).cloned();
-            let current = found.filter(|condition| condition.observed_generation == generation);
-            let wanted = |c: &Condition| c.status == status && c.reason == reason;
-            Ok::<_, kube::Error>(match current.filter(wanted) {
-                Some(condition) => Seen::Ready(condition.message),
+            let wanted = |condition: &&Condition| {
+                (condition.type_.as_str(), condition.observed_generation) == (kind, generation)
+                    && (condition.status.as_str(), condition.reason.as_str()) == (status, reason)
+                    && condition.message.contains(part)
+            };
+            Ok::<_, kube::Error>(match conditions.iter().find(wanted) {
+                Some(condition) => Seen::Ready(condition.message.clone()),
                 None => Seen::NotYet(format!("{conditions:#?}")),
             })
         };
-        wait_until(&format!("{kind}={status} {reason}"), BOUND, look).await.unwrap()
+        wait_until(&format!("{kind}={status} {reason} {part}"), BOUND, look).await.unwrap()
     }
-}
-
-/// A Registry that needs nothing but a little space.
-pub(crate) fn small() -> Value {
-    json!({"storage": {"volume": {"size": "1Gi"}}})
 }
