@@ -23,6 +23,8 @@ check: lint ## the inner loop: lint, unit, golden, router
 lint: ## formatting and lints, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	@# `--all-targets` leaves out the tests that a plain `cargo test` leaves out.
+	cargo clippy --workspace --test '*' --quiet -- --deny warnings
 
 .PHONY: test
 test: ## the whole gate: check, real clients, a real apiserver, a real cluster

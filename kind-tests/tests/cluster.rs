@@ -1,5 +1,7 @@
 //! The cluster itself: that what the other stories stand on holds.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
+
 use std::{fs, path::PathBuf, sync::OnceLock, time::Duration};
 
 use entrepot_kind_tests::{
@@ -17,7 +19,7 @@ use kube::{
 use serde_json::{Value, json};
 
 const IMAGE: &str = "localhost/stories/busybox:1";
-const A_MINUTE: Duration = Duration::from_secs(60);
+const A_MINUTE: Duration = Duration::from_mins(1);
 
 /// The cluster, with the stories' image on both nodes.
 async fn cluster() -> Cluster {

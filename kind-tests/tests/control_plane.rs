@@ -1,5 +1,7 @@
 //! An apiserver that stands alone: what the operator's tests lean on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
+
 use std::collections::BTreeSet;
 
 use entrepot_kind_tests::{
@@ -69,7 +71,7 @@ async fn with_controllers_a_namespace_goes_when_deleted() {
     let namespace = serde_json::from_value(serde_json::json!({"metadata": {"name": "short-lived"}})).unwrap();
     api.create(&PostParams::default(), &namespace).await.unwrap();
     api.delete("short-lived", &kube::api::DeleteParams::default()).await.unwrap();
-    wait_until("the namespace to go", Duration::from_secs(60), || async {
+    wait_until("the namespace to go", Duration::from_mins(1), || async {
         api.get_opt("short-lived").await.map(|found| Seen::when(found.is_none(), (), found))
     })
     .await

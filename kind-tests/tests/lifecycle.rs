@@ -2,6 +2,8 @@
 //!
 //! One test, since there is one cluster a machine.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
@@ -111,7 +113,7 @@ fn succeeds(arguments: &[&str]) {
 /// Starts `up` and kills it the moment the file appears.
 async fn up_killed_at(file: &Path) {
     let mut up = kind_tests(&["up"]);
-    wait_until(&format!("{}", file.display()), Duration::from_secs(120), || async {
+    wait_until(&format!("{}", file.display()), Duration::from_mins(2), || async {
         Ok::<_, Infallible>(Seen::when(file.exists(), (), "not there"))
     })
     .await
