@@ -112,7 +112,7 @@ fn every_input_of_the_server_is_in_its_checksum(#[case] change: fn(&mut Cluster)
 fn the_nodes_reports_restart_nothing() {
     let mut cluster = Cluster::of(case("everything"));
     let before = checksum(&cluster.settle());
-    cluster.observed.node_reports.clear();
+    cluster.observed.nodes = Some(Vec::new());
     assert_eq!(checksum(&cluster.settle()), before);
 }
 
@@ -288,4 +288,13 @@ fn what_is_told_of_the_volume(
     let bound = if reason == "VolumeBound" { "True" } else { "False" };
     assert_eq!(condition(&outcome, "StorageReady"), (bound.to_owned(), reason.to_owned()));
     assert_eq!(condition(&outcome, "Stalled").0, "False", "a volume may still come");
+}
+
+/// An operator that has just started has not read the reports yet; that is no reason to say that there are none.
+#[test]
+fn what_nodes_reported_stands_until_their_reports_are_read_again() {
+    let mut cluster = Cluster::of(case("everything"));
+    let before = cluster.settle().status;
+    cluster.observed.nodes = None;
+    assert_eq!(cluster.round(later(1)).status, before);
 }

@@ -11,7 +11,9 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::running::{Operator, wait_for};
-use crate::world::{children, client, create, namespace, plane, registries, round, settle, supervised};
+use crate::world::{
+    children, create, namespace, registries, round, running_client, running_plane, settle, supervised,
+};
 
 const USER: &str = "system:serviceaccount:entrepot-system:entrepot-operator";
 
@@ -45,10 +47,10 @@ async fn grant(client: &Client) {
 
 #[tokio::test]
 async fn the_installed_role_suffices_for_a_registrys_whole_life() {
-    let admin = client().await;
+    let admin = running_client().await;
     grant(&admin).await;
     let groups = ["system:serviceaccounts", "system:authenticated"];
-    let (operator, forbidden) = supervised(plane().await.client_as(USER, &groups).await.unwrap());
+    let (operator, forbidden) = supervised(running_plane().await.client_as(USER, &groups).await.unwrap());
     let namespace = namespace(&admin).await;
     let registry = create(&admin, &namespace, "main", |spec| {
         spec.deletion_policy = DeletionPolicy::Delete;
@@ -66,7 +68,7 @@ async fn the_installed_role_suffices_for_a_registrys_whole_life() {
     settle(&operator, &registry).await;
     assert_eq!(deployments.get("main").await.unwrap().spec.unwrap().replicas, Some(1));
     // Every watch, and the events.
-    let running = Operator::start(&operator, &namespace);
+    let running = Operator::start(&operator);
     wait_for(&admin, &namespace, "main", "CertificateReady", ("False", "TlsSecretNotFound")).await;
     let late = create(&admin, &namespace, "late", |_| {}).await;
     wait_for(&admin, &namespace, "late", "Available", ("False", "ServerStarting")).await;

@@ -24,12 +24,15 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// Long enough for a machine that does much else; a wait ends with what it waits for.
-pub(crate) const BOUND: Duration = Duration::from_mins(1);
+pub(crate) const BOUND: Duration = Duration::from_mins(3);
 
 /// An apiserver alone: nobody but the test touches a status.
 static BARE: OnceCell<ControlPlane> = OnceCell::const_new();
 /// One with the controllers that follow a deletion.
 static COLLECTED: OnceCell<ControlPlane> = OnceCell::const_new();
+
+/// One where operators run. They see every Registry of it, so the many that other tests make are not here.
+static RUNNING: OnceCell<ControlPlane> = OnceCell::const_new();
 
 async fn start(controllers: bool) -> ControlPlane {
     let options = ControlPlaneOptions { controllers, ..ControlPlaneOptions::default() };
@@ -75,6 +78,16 @@ async fn client_of(plane: &ControlPlane) -> Client {
 /// A client of the apiserver alone.
 pub(crate) async fn client() -> Client {
     client_of(plane().await).await
+}
+
+/// The control plane where operators run.
+pub(crate) async fn running_plane() -> &'static ControlPlane {
+    RUNNING.get_or_init(|| start(false)).await
+}
+
+/// A client of the control plane where operators run.
+pub(crate) async fn running_client() -> Client {
+    client_of(running_plane().await).await
 }
 
 /// A client of the control plane whose garbage collector works.

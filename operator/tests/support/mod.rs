@@ -9,6 +9,7 @@ use entrepot_operator::context::Settings;
 use entrepot_operator::controllers::registry::apply::Applied;
 use entrepot_operator::controllers::registry::build::{self, Child, Plan};
 use entrepot_operator::controllers::registry::live::Live;
+use entrepot_operator::controllers::registry::nodes::OnNode;
 use entrepot_operator::controllers::registry::observe::{Observed, StorageClassFacts};
 use entrepot_operator::controllers::registry::status;
 use entrepot_operator::controllers::registry::validate::{Validated, validate};
@@ -65,8 +66,10 @@ impl Cluster {
         let mut registry = case.registry;
         registry["apiVersion"] = json!("entrepot.dev/v1alpha1");
         registry["kind"] = json!("Registry");
-        let mut observed = Observed { node_reports: case.node_reports, ..Observed::default() };
         let registry: Registry = serde_json::from_value(registry).unwrap();
+        let uid = registry.metadata.uid.clone().unwrap();
+        let nodes = case.node_reports.iter().map(|report| OnNode::of(report, &uid)).collect();
+        let mut observed = Observed { nodes: Some(nodes), ..Observed::default() };
         for reference in case.references {
             put(&mut observed, &registry, reference);
         }

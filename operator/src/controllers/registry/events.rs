@@ -69,6 +69,7 @@ pub async fn publish(context: &Context, registry: &Registry, events: Vec<Event>)
 
 /// Tells of a Registry whose status cannot be written, because it cannot be read.
 pub async fn not_understood(context: &Context, registry: &DeserializeGuard<Registry>, why: &str) {
+    tracing::warn!(registry = registry.name_any(), %why, "a Registry cannot be understood and is left alone");
     let note = format!("this operator cannot understand the Registry and leaves it alone: {why}");
     let event = Event {
         type_: EventType::Warning,

@@ -6,6 +6,8 @@ pub mod deletion;
 pub mod events;
 pub mod finding;
 pub mod live;
+mod misunderstood;
+pub mod nodes;
 pub mod observe;
 pub mod ownership;
 mod publish;
@@ -21,11 +23,13 @@ use std::time::Duration;
 use entrepot_crds::Registry;
 use entrepot_crds::conditions::Reason;
 use entrepot_crds::names::Names;
+use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 
 use self::deletion::FinalizerStep;
 use self::finding::Finding;
+use self::publish::Found;
 use self::retry::next_look;
 pub use self::run::{Reconciler, run};
 use crate::context::Context;
@@ -68,9 +72,20 @@ pub async fn reconcile(
     reconciler: &Reconciler,
 ) -> Result<Action, ReconcileError> {
     let context = &reconciler.context;
-    let Some(registry) = publish::read(context, cached).await? else {
-        reconciler.secrets.forget(cached);
-        return Ok(Action::await_change());
+    let registry = match publish::read(context, cached).await? {
+        Found::Registry(registry) => *registry,
+        Found::Invalid(invalid) => {
+            // Its status cannot be written without understanding it, and the others must not wait for it.
+            if reconciler.misunderstood.is_news(&invalid.metadata) {
+                events::not_understood(context, cached, &invalid.error).await;
+            }
+            return Ok(Action::await_change());
+        }
+        Found::Gone => {
+            reconciler.secrets.forget(cached);
+            reconciler.misunderstood.forget(cached.meta());
+            return Ok(Action::await_change());
+        }
     };
     reconciler.secrets.watch(&registry);
     let identity = match validate::identity(&registry) {
@@ -79,7 +94,10 @@ pub async fn reconcile(
     };
     let names = Names::new(&identity.name, &identity.namespace);
     match deletion::step(&registry) {
-        FinalizerStep::Reconcile => Box::pin(round(context, &registry, &names)).await,
+        FinalizerStep::Reconcile => {
+            let nodes = reconciler.nodes.of(&identity.uid);
+            Box::pin(round(context, &registry, &names, nodes)).await
+        }
         FinalizerStep::Add => {
             deletion::set_finalizer(&context.client, &registry, true).await?;
             Ok(Action::requeue(Duration::ZERO))
@@ -98,14 +116,17 @@ pub async fn reconcile(
 }
 
 /// The five steps.
-async fn round(context: &Context, registry: &Registry, names: &Names) -> Result<Action, ReconcileError> {
+async fn round(
+    context: &Context,
+    registry: &Registry,
+    names: &Names,
+    nodes: Option<Vec<nodes::OnNode>>,
+) -> Result<Action, ReconcileError> {
     let now = (context.clock)();
-    let settings = &context.settings;
     // What is there (client)
-    let observed =
-        Box::pin(observe::observe(&context.client, registry, names, &settings.node_agent_namespace)).await?;
+    let observed = Box::pin(observe::observe(&context.client, registry, names, nodes)).await?;
     // What of it is sound (pure)
-    let validated = match validate::validate(registry, observed, settings, now) {
+    let validated = match validate::validate(registry, observed, &context.settings, now) {
         Ok(validated) => validated,
         Err(error) => return invalid(context, registry, &error.to_string()).await,
     };

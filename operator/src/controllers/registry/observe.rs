@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use entrepot_crds::names::Names;
-use entrepot_crds::node_report::{DATA_KEY, NodeReport};
-use entrepot_crds::{NodeAccessMode, Registry, RegistrySpec, labels};
+use entrepot_crds::{Registry, RegistrySpec};
+use futures::try_join;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -12,6 +12,8 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+
+use super::nodes::OnNode;
 
 /// The annotation that makes a `StorageClass` the default one.
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
@@ -47,8 +49,8 @@ pub struct Observed {
     pub deployment: Option<Deployment>,
     /// What the spec refers to.
     pub references: References,
-    /// The reports of the node agents; none are read when node access is off.
-    pub node_reports: Vec<NodeReport>,
+    /// What each node says of the Registry, as far as that is known.
+    pub nodes: Option<Vec<OnNode>>,
 }
 
 /// The objects that the spec names and the operator never writes.
@@ -60,7 +62,7 @@ pub struct References {
     pub certificate: Option<Secret>,
     /// `auth.htpasswdSecretRef`.
     pub htpasswd: Option<Secret>,
-    /// The cluster's `StorageClass`es.
+    /// The cluster's `StorageClass`es; read while the claim made for the Registry has no volume.
     pub storage_classes: Vec<StorageClassFacts>,
 }
 
@@ -82,51 +84,49 @@ pub struct ObserveError {
     source: kube::Error,
 }
 
-/// Reads the children and the references of `registry`.
+/// Reads the children and the references of `registry`; what `nodes` say of it is known already.
 pub async fn observe(
     client: &Client,
     registry: &Registry,
     names: &Names,
-    node_agent_namespace: &str,
+    nodes: Option<Vec<OnNode>>,
 ) -> Result<Observed, ObserveError> {
-    let namespace = names.namespace();
+    let read = Reader { client, namespace: names.namespace() };
+    let (claim, ca, keys, admin, pull, htpasswd, tls) = try_join!(
+        read.one::<PersistentVolumeClaim>(names.data_claim()),
+        read.one(names.ca_secret()),
+        read.one(names.keys_secret()),
+        read.one(names.admin_secret()),
+        read.one(names.pull_secret()),
+        read.one(names.htpasswd_secret()),
+        read.one(names.tls_secret()),
+    )?;
+    let (service, internal_service, network_policy, config_map, trust, deployment, references) = try_join!(
+        read.one(names.service()),
+        read.one(names.internal_service()),
+        read.one(names.network_policy()),
+        read.one(names.config_map()),
+        read.one(names.trust_config_map()),
+        read.one(names.deployment()),
+        read.references(&registry.spec, claim.as_ref()),
+    )?;
     Ok(Observed {
-        claim: get(client, namespace, &names.data_claim()).await?,
-        ca: get(client, namespace, &names.ca_secret()).await?,
-        keys: get(client, namespace, &names.keys_secret()).await?,
-        admin: get(client, namespace, &names.admin_secret()).await?,
-        pull: get(client, namespace, &names.pull_secret()).await?,
-        htpasswd: get(client, namespace, &names.htpasswd_secret()).await?,
-        tls: get(client, namespace, &names.tls_secret()).await?,
-        service: get(client, namespace, &names.service()).await?,
-        internal_service: get(client, namespace, &names.internal_service()).await?,
-        network_policy: get(client, namespace, &names.network_policy()).await?,
-        config_map: get(client, namespace, &names.config_map()).await?,
-        trust: get(client, namespace, &names.trust_config_map()).await?,
-        deployment: get(client, namespace, &names.deployment()).await?,
-        references: references(client, namespace, &registry.spec).await?,
-        node_reports: node_reports(client, node_agent_namespace, &registry.spec).await?,
+        claim,
+        ca,
+        keys,
+        admin,
+        pull,
+        htpasswd,
+        tls,
+        service,
+        internal_service,
+        network_policy,
+        config_map,
+        trust,
+        deployment,
+        references,
+        nodes,
     })
-}
-
-async fn references(
-    client: &Client,
-    namespace: &str,
-    spec: &RegistrySpec,
-) -> Result<References, ObserveError> {
-    let existing_claim = match existing_claim_name(spec) {
-        Some(name) => get(client, namespace, name).await?,
-        None => None,
-    };
-    let certificate = match certificate_name(spec) {
-        Some(name) => get(client, namespace, name).await?,
-        None => None,
-    };
-    let htpasswd = match htpasswd_name(spec) {
-        Some(name) => get(client, namespace, name).await?,
-        None => None,
-    };
-    Ok(References { existing_claim, certificate, htpasswd, storage_classes: storage_classes(client).await? })
 }
 
 /// The name in `storage.volume.existingClaim`.
@@ -144,60 +144,73 @@ pub fn htpasswd_name(spec: &RegistrySpec) -> Option<&str> {
     Some(&spec.auth.as_ref()?.htpasswd_secret_ref.as_ref()?.name)
 }
 
-async fn get<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, ObserveError>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned,
-{
-    Api::<K>::namespaced(client.clone(), namespace).get_opt(name).await.map_err(|source| ObserveError {
-        kind: K::kind(&()).into_owned(),
-        name: name.to_owned(),
-        source,
-    })
+/// Reads from one namespace.
+struct Reader<'a> {
+    client: &'a Client,
+    namespace: &'a str,
 }
 
-async fn storage_classes(client: &Client) -> Result<Vec<StorageClassFacts>, ObserveError> {
-    let listed = Api::<StorageClass>::all(client.clone()).list_metadata(&ListParams::default()).await;
-    let classes = listed.map_err(|source| failed_list("StorageClasses", source))?;
-    Ok(classes
-        .iter()
-        .map(|class| StorageClassFacts {
-            name: class.name_any(),
-            is_default: class.annotations().get(DEFAULT_CLASS).is_some_and(|value| value == "true"),
-        })
-        .collect())
-}
-
-async fn node_reports(
-    client: &Client,
-    namespace: &str,
-    spec: &RegistrySpec,
-) -> Result<Vec<NodeReport>, ObserveError> {
-    if spec.node_access.clone().unwrap_or_default().mode == NodeAccessMode::None {
-        return Ok(Vec::new());
+impl Reader<'_> {
+    async fn one<K>(&self, name: String) -> Result<Option<K>, ObserveError>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let answer = Api::<K>::namespaced(self.client.clone(), self.namespace).get_opt(&name).await;
+        answer.map_err(|source| ObserveError { kind: K::kind(&()).into_owned(), name, source })
     }
-    let selector = format!("{}=true", labels::NODE_REPORT);
-    let listed = Api::<ConfigMap>::namespaced(client.clone(), namespace)
-        .list(&ListParams::default().labels(&selector))
-        .await
-        .map_err(|source| failed_list("node reports", source))?;
-    Ok(listed.into_iter().filter_map(|map| parse_report(&map)).collect())
-}
 
-/// A report that cannot be read is that of a node which is not configured as far as anybody knows.
-fn parse_report(map: &ConfigMap) -> Option<NodeReport> {
-    let text = map.data.as_ref()?.get(DATA_KEY)?;
-    match serde_json::from_str(text) {
-        Ok(report) => Some(report),
-        Err(error) => {
-            tracing::warn!(config_map = map.name_any(), %error, "a node's report cannot be read");
-            Some(NodeReport { node: map.name_any(), ..NodeReport::default() })
+    async fn named<K>(&self, name: Option<&str>) -> Result<Option<K>, ObserveError>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        match name {
+            Some(name) => self.one(name.to_owned()).await,
+            None => Ok(None),
         }
     }
+
+    async fn references(
+        &self,
+        spec: &RegistrySpec,
+        claim: Option<&PersistentVolumeClaim>,
+    ) -> Result<References, ObserveError> {
+        let (existing_claim, certificate, htpasswd) = try_join!(
+            self.named(existing_claim_name(spec)),
+            self.named(certificate_name(spec)),
+            self.named(htpasswd_name(spec)),
+        )?;
+        // Only a claim without a volume makes anybody ask why.
+        let storage_classes = match claim {
+            Some(claim) if !is_bound(claim) => self.storage_classes().await?,
+            Some(_) | None => Vec::new(),
+        };
+        Ok(References { existing_claim, certificate, htpasswd, storage_classes })
+    }
+
+    async fn storage_classes(&self) -> Result<Vec<StorageClassFacts>, ObserveError> {
+        let api = Api::<StorageClass>::all(self.client.clone());
+        let listed = api.list_metadata(&ListParams::default()).await;
+        let classes = listed.map_err(|source| ObserveError {
+            kind: "the list of".to_owned(),
+            name: "StorageClasses".to_owned(),
+            source,
+        })?;
+        Ok(classes
+            .iter()
+            .map(|class| StorageClassFacts {
+                name: class.name_any(),
+                is_default: class.annotations().get(DEFAULT_CLASS).is_some_and(|value| value == "true"),
+            })
+            .collect())
+    }
 }
 
-fn failed_list(what: &str, source: kube::Error) -> ObserveError {
-    ObserveError { kind: "the list of".to_owned(), name: what.to_owned(), source }
+fn is_bound(claim: &PersistentVolumeClaim) -> bool {
+    claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound")
 }

@@ -3,6 +3,7 @@
 use entrepot_crds::{Registry, RegistryStatus, labels};
 use kube::api::PostParams;
 use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
 use kube::{Api, ResourceExt};
 
 use super::events;
@@ -23,28 +24,32 @@ impl PublishError {
     }
 }
 
-/// The Registry as the API server has it, if it is still the one that `cached` was and can be understood.
+/// What the API server has under a Registry's name.
+pub(super) enum Found {
+    /// The Registry.
+    Registry(Box<Registry>),
+    /// A Registry that cannot be understood.
+    Invalid(Box<InvalidObject>),
+    /// Nothing, or a successor, which has rounds of its own.
+    Gone,
+}
+
+/// The Registry that `cached` was, as the API server has it now.
 pub(super) async fn read(
     context: &Context,
     cached: &DeserializeGuard<Registry>,
-) -> Result<Option<Registry>, PublishError> {
+) -> Result<Found, PublishError> {
     let (name, namespace) = (cached.name_any(), cached.namespace().unwrap_or_default());
     let api = Api::<DeserializeGuard<Registry>>::namespaced(context.client.clone(), &namespace);
     let live = api.get_opt(&name).await;
     let live = live.map_err(|source| PublishError { doing: "reading the Registry", source })?;
-    match live {
+    Ok(match live {
         Some(live) if live.uid() == cached.uid() => match live.0 {
-            Ok(registry) => Ok(Some(registry)),
-            Err(invalid) => {
-                // Its status cannot be written without understanding it, and the others must not wait for it.
-                tracing::warn!(namespace, name, error = %invalid.error, "a Registry cannot be understood and is left alone");
-                events::not_understood(context, cached, &invalid.error).await;
-                Ok(None)
-            }
+            Ok(registry) => Found::Registry(Box::new(registry)),
+            Err(invalid) => Found::Invalid(Box::new(invalid)),
         },
-        // A successor of the same name has a round of its own.
-        Some(_) | None => Ok(None),
-    }
+        Some(_) | None => Found::Gone,
+    })
 }
 
 /// Writes `next` if it differs from the Registry's status, and tells of what changed.

@@ -1,5 +1,6 @@
 //! What triggers a round.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,11 +13,13 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config, Controller};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::misunderstood::Misunderstood;
+use super::nodes::{Affected, NodeReports};
 use super::retry::Failures;
 use super::secret_watches::SecretWatches;
 use super::{ReconcileError, reconcile};
@@ -31,6 +34,9 @@ pub struct Reconciler {
     pub context: Context,
     /// The watches of referenced Secrets.
     pub(super) secrets: SecretWatches,
+    /// What the node agents report.
+    pub(super) nodes: Arc<NodeReports>,
+    pub(super) misunderstood: Misunderstood,
     failures: Failures,
 }
 
@@ -38,7 +44,14 @@ impl Reconciler {
     /// What rounds with `context` share, and the Registries whose referenced Secrets change: each is due for a round.
     pub fn new(context: Context) -> (Self, impl Stream<Item = ObjectRef<Guarded>> + Send + 'static) {
         let (secrets, changes) = SecretWatches::new(context.client.clone());
-        (Self { context, secrets, failures: Failures::default() }, changes)
+        let reconciler = Self {
+            context,
+            secrets,
+            nodes: Arc::default(),
+            misunderstood: Misunderstood::default(),
+            failures: Failures::default(),
+        };
+        (reconciler, changes)
     }
 }
 
@@ -46,21 +59,18 @@ impl Reconciler {
 pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
     let client = context.client.clone();
     let config = Config::default().concurrency(context.settings.concurrency);
-    let node_reports = Api::<PartialObjectMeta<ConfigMap>>::namespaced(
-        client.clone(),
-        &context.settings.node_agent_namespace,
-    );
-    let reports = watcher::Config::default().labels(&format!("{}=true", labels::NODE_REPORT));
+    let reports = Api::<ConfigMap>::namespaced(client.clone(), &context.settings.node_agent_namespace);
     let (reconciler, secret_changes) = Reconciler::new(context);
     let controller = Controller::new(Api::<Guarded>::all(client.clone()), watcher::Config::default())
         .with_config(config)
         .graceful_shutdown_on(shutdown)
         .reconcile_on(secret_changes)
-        .reconcile_all_on(changes(node_reports, reports))
         .reconcile_all_on(changes(
             Api::<PartialObjectMeta<StorageClass>>::all(client.clone()),
             watcher::Config::default(),
         ));
+    let reported = reported(reports, Arc::clone(&reconciler.nodes), controller.store());
+    let controller = controller.reconcile_on(reported);
     let controller = children::<PersistentVolumeClaim>(controller, &client);
     let controller = children::<Secret>(controller, &client);
     let controller = children::<ConfigMap>(controller, &client);
@@ -88,6 +98,31 @@ where
     controller.watches(api, config, |child| {
         let registry = child.labels().get(labels::REGISTRY)?;
         Some(ObjectRef::new(registry).within(&child.namespace()?))
+    })
+}
+
+/// The Registries of which a node agent says something else than before.
+fn reported(
+    api: Api<ConfigMap>,
+    nodes: Arc<NodeReports>,
+    registries: Store<Guarded>,
+) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
+    let config = watcher::Config::default().labels(&format!("{}=true", labels::NODE_REPORT));
+    watcher(api, config).default_backoff().flat_map(move |event| {
+        let affected = match event {
+            Ok(event) => nodes.observe(event),
+            Err(error) => {
+                tracing::warn!(%error, "watching the node agents' reports failed; it is tried again");
+                Affected::These(BTreeSet::new())
+            }
+        };
+        let is_affected = |registry: &Arc<Guarded>| match &affected {
+            Affected::Everybody => true,
+            Affected::These(uids) => registry.uid().is_some_and(|uid| uids.contains(&uid)),
+        };
+        let due = registries.state().into_iter().filter(is_affected);
+        let due: Vec<ObjectRef<Guarded>> = due.map(|registry| ObjectRef::from_obj(&*registry)).collect();
+        futures::stream::iter(due)
     })
 }
 

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use entrepot_crds::conditions::{ConditionType, Reason};
 use entrepot_crds::names::{Names, Network};
-use entrepot_crds::node_report::NodeReport;
 use entrepot_crds::{
     NodeAccessMode, PodTemplate, Registry, RegistrySpec, Service as ServiceSpec, VolumeStorage,
 };
@@ -13,6 +12,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service};
 
 use super::finding::Finding;
 use super::live::Live;
+use super::nodes::OnNode;
 use super::observe::{Observed, StorageClassFacts};
 use super::ownership::Identity;
 use super::references::{self, UserCertificate, UserHtpasswd};
@@ -50,8 +50,8 @@ pub struct Validated {
     pub findings: Vec<Finding>,
     /// The cluster's `StorageClass`es.
     pub storage_classes: Vec<StorageClassFacts>,
-    /// The reports of the node agents.
-    pub node_reports: Vec<NodeReport>,
+    /// What each node says of the Registry, as far as that is known.
+    pub nodes: Option<Vec<OnNode>>,
 }
 
 /// The volume that the server keeps its images on.
@@ -132,7 +132,7 @@ pub fn validate(
         });
     let storage = storage(spec, observed.references.existing_claim.clone())?;
     let storage_classes = observed.references.storage_classes.clone();
-    let node_reports = observed.node_reports.clone();
+    let nodes = observed.nodes.clone();
     let live = Live::of(&identity, observed);
     let conflicts = live.conflicts(&names);
     let hold = conflicts.first().cloned().or_else(|| suspended(spec));
@@ -157,7 +157,7 @@ pub fn validate(
         hold,
         findings,
         storage_classes,
-        node_reports,
+        nodes,
         identity,
     })
 }

@@ -53,15 +53,21 @@ pub fn status(round: &Round, now: Timestamp) -> RegistryStatus {
     ];
     let mut all = summary::verdicts(&verdicts, &findings, validated.hold.as_ref());
     all.append(&mut verdicts);
-    let (uid, reports) = (&validated.identity.uid, &validated.node_reports);
-    if validated.node_access == NodeAccessMode::ContainerdHosts {
-        all.push((ConditionType::NodeAccessReady, node_access::verdict(uid, reports)));
+    let nodes =
+        validated.nodes.as_deref().filter(|_| validated.node_access == NodeAccessMode::ContainerdHosts);
+    all.extend(nodes.map(|nodes| (ConditionType::NodeAccessReady, node_access::verdict(nodes))));
+    let mut conditions = conditions::merge(previous, all, generation, now);
+    let mut node_access = nodes.map(node_access::status);
+    if validated.nodes.is_none() {
+        // No report has been read since the operator started: what was last found still stands.
+        conditions.extend(previous.and_then(node_access::condition));
+        node_access = previous.and_then(|status| status.node_access);
     }
     let service = applied.service.as_ref();
     let url = service.map(|_| validated.names.url(&validated.network));
     RegistryStatus {
         observed_generation: generation,
-        conditions: conditions::merge(previous, all, generation, now),
+        conditions,
         url: url.clone(),
         internal_url: url,
         cluster_ips: service.map(cluster_ips).into_iter().flatten().map(|ip| ip.to_string()).collect(),
@@ -70,8 +76,7 @@ pub fn status(round: &Round, now: Timestamp) -> RegistryStatus {
         pull_credentials_secret_ref: applied.pull.as_ref().map(reference),
         trust_bundle: applied.ca.as_ref().and_then(|ca| trust_bundle(validated, ca)),
         storage: storage::status(validated, applied),
-        node_access: (validated.node_access == NodeAccessMode::ContainerdHosts)
-            .then(|| node_access::status(uid, reports)),
+        node_access,
     }
 }
 

@@ -1,45 +1,46 @@
 //! What the node agents report.
 
-use entrepot_crds::NodeAccessStatus;
-use entrepot_crds::conditions::Reason;
-use entrepot_crds::node_report::{NodeReport, RegistryReport};
+use entrepot_crds::conditions::{ConditionType, Reason};
+use entrepot_crds::{NodeAccessStatus, RegistryStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::super::nodes::OnNode;
 use super::Verdict;
 
-pub(super) fn status(uid: &str, reports: &[NodeReport]) -> NodeAccessStatus {
-    let configured = reports.iter().filter(|report| is_configured(uid, report)).count();
-    NodeAccessStatus { desired_nodes: number(reports.len()), configured_nodes: number(configured) }
+pub(super) fn status(nodes: &[OnNode]) -> NodeAccessStatus {
+    let configured = nodes.iter().filter(|node| is_configured(node)).count();
+    NodeAccessStatus { desired_nodes: number(nodes.len()), configured_nodes: number(configured) }
 }
 
-pub(super) fn verdict(uid: &str, reports: &[NodeReport]) -> Verdict {
-    if reports.is_empty() {
+/// The condition as it was.
+pub(super) fn condition(previous: &RegistryStatus) -> Option<Condition> {
+    let kind = ConditionType::NodeAccessReady.as_str();
+    previous.conditions.iter().find(|condition| condition.type_ == kind).cloned()
+}
+
+pub(super) fn verdict(nodes: &[OnNode]) -> Verdict {
+    if nodes.is_empty() {
         return Verdict::no(
             Reason::NoNodeReports,
             "no node agent has reported; install its DaemonSet, or set nodeAccess.mode to None",
         );
     }
-    let mut waiting: Vec<&NodeReport> = reports.iter().filter(|report| !is_configured(uid, report)).collect();
+    let mut waiting: Vec<&OnNode> = nodes.iter().filter(|node| !is_configured(node)).collect();
     waiting.sort_by(|left, right| left.node.cmp(&right.node));
-    match waiting.first() {
-        None => Verdict::yes(Reason::NodesConfigured, "every node that runs the node agent is configured"),
-        Some(first) => {
-            let why = match first.registries.get(uid) {
-                Some(RegistryReport { message, .. }) if !message.is_empty() => message,
-                _ => "its agent has not come to this Registry yet",
-            };
-            let message = format!(
-                "{} of {} nodes are not configured; {}: {why}",
-                waiting.len(),
-                reports.len(),
-                first.node
-            );
-            Verdict::no(Reason::NodesPending, message)
-        }
-    }
+    let Some(first) = waiting.first() else {
+        return Verdict::yes(Reason::NodesConfigured, "every node that runs the node agent is configured");
+    };
+    let why = match &first.report {
+        Some(report) if !report.message.is_empty() => &report.message,
+        _ => "its agent has not come to this Registry yet",
+    };
+    let message =
+        format!("{} of {} nodes are not configured; {}: {why}", waiting.len(), nodes.len(), first.node);
+    Verdict::no(Reason::NodesPending, message)
 }
 
-fn is_configured(uid: &str, report: &NodeReport) -> bool {
-    report.registries.get(uid).is_some_and(|registry| registry.configured)
+fn is_configured(node: &OnNode) -> bool {
+    node.report.as_ref().is_some_and(|report| report.configured)
 }
 
 fn number(count: usize) -> i32 {
@@ -48,35 +49,34 @@ fn number(count: usize) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use entrepot_crds::node_report::RegistryReport;
+
     use super::*;
 
-    fn report(node: &str, registries: &[(&str, bool, &str)]) -> NodeReport {
-        let registry = |(uid, configured, message): &(&str, bool, &str)| {
-            let report = RegistryReport {
-                configured: *configured,
-                reason: String::new(),
-                message: (*message).to_owned(),
-            };
-            ((*uid).to_owned(), report)
-        };
-        NodeReport { node: node.to_owned(), registries: registries.iter().map(registry).collect() }
+    fn on(node: &str, report: Option<(bool, &str)>) -> OnNode {
+        let report = report.map(|(configured, message)| RegistryReport {
+            configured,
+            reason: String::new(),
+            message: message.to_owned(),
+        });
+        OnNode { node: node.to_owned(), report }
     }
 
     #[test]
     fn counts_the_nodes_and_names_the_first_that_waits() {
-        let reports = [
-            report("n3", &[("mine", false, "the folder is somebody else's")]),
-            report("n1", &[("mine", true, "")]),
-            report("n2", &[("other", true, "")]),
+        let nodes = [
+            on("n3", Some((false, "the folder is somebody else's"))),
+            on("n1", Some((true, ""))),
+            on("n2", None),
         ];
-        assert_eq!(status("mine", &reports), NodeAccessStatus { desired_nodes: 3, configured_nodes: 1 });
-        let verdict = super::verdict("mine", &reports);
+        assert_eq!(status(&nodes), NodeAccessStatus { desired_nodes: 3, configured_nodes: 1 });
+        let verdict = super::verdict(&nodes);
         assert_eq!(verdict.reason, Reason::NodesPending);
         assert_eq!(
             verdict.message,
             "2 of 3 nodes are not configured; n2: its agent has not come to this Registry yet"
         );
-        assert_eq!(super::verdict("mine", &reports[1..2]).reason, Reason::NodesConfigured);
-        assert_eq!(super::verdict("mine", &[]).reason, Reason::NoNodeReports);
+        assert_eq!(super::verdict(&nodes[1..2]).reason, Reason::NodesConfigured);
+        assert_eq!(super::verdict(&[]).reason, Reason::NoNodeReports);
     }
 }
