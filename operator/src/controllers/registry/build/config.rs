@@ -41,14 +41,15 @@ fn config(validated: &Validated) -> Config {
             },
         }),
         http: Http {
-            addr: ListenAddress::any_v4(ports::DATA),
+            // Both families: a Service of a cluster with two has an address in each, and nodes may pull from either.
+            addr: ListenAddress::any(ports::DATA),
             host: None,
             secret: None,
             relativeurls: false,
             draintimeout: Http::DEFAULT_DRAIN_TIMEOUT,
             tls: Some(pair(paths::TLS_CERTIFICATE, paths::TLS_KEY)),
             debug: Some(DebugListener {
-                addr: ListenAddress::any_v4(ports::HEALTH),
+                addr: ListenAddress::any(ports::HEALTH),
                 prometheus: Prometheus { enabled: true, path: "/metrics".to_owned() },
             }),
         },
