@@ -43,12 +43,10 @@ impl Story {
         let api: Api<Registry> = self.api();
         api.delete(names.name(), &DeleteParams::default()).await.unwrap();
         self.gone::<Registry>(names.name()).await;
-        self.gone::<k8s_openapi::api::apps::v1::Deployment>(&names.deployment()).await;
-        let pods: Api<k8s_openapi::api::core::v1::Pod> = self.api();
-        let of_registry =
-            kube::api::ListParams::default().labels(&format!("entrepot.dev/registry={}", names.name()));
+        self.gone::<Deployment>(&names.deployment()).await;
         let look = || async {
-            pods.list(&of_registry).await.map(|left| Seen::when(left.items.is_empty(), (), left.items.len()))
+            let left = self.server_pods(names).await?.items.len();
+            Ok::<_, kube::Error>(Seen::when(left == 0, (), left))
         };
         wait_until("the server's Pod to go", BOUND, look).await.unwrap();
     }

@@ -169,7 +169,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 /// Every tag of every repository in the catalogue, and its digest.
 async fn served(crane: &Crane) -> Acknowledged {
     let mut served = Acknowledged::new();
-    let catalogue = crane.run(&["catalog", &crane.reference("").trim_end_matches('/')]).await.unwrap();
+    let catalogue = crane.run(&["catalog", crane.reference("").trim_end_matches('/')]).await.unwrap();
     for repository in catalogue.lines() {
         let tags = crane.run(&["ls", &crane.reference(repository)]).await.unwrap();
         for tag in tags.lines() {

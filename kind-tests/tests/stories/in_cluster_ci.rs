@@ -85,9 +85,9 @@ fn add(files: &mut Vec<Entry>, path: &str, folder: &Path) {
         let source = entry.unwrap().path();
         let path = format!("{path}/{}", source.file_name().unwrap().to_str().unwrap());
         if source.is_dir() {
-            add(files, &path, &source)
+            add(files, &path, &source);
         } else {
-            files.push(Entry::Host { path, mode: 0o644, source })
+            files.push(Entry::Host { path, mode: 0o644, source });
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! They take the images that `make images` builds, and the machine's one cluster, which they bring up if it is down.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,4 +1,4 @@
-//! A StorageClass that is not there yet.
+//! A `StorageClass` that is not there yet.
 
 use entrepot_kind_tests::Node;
 use k8s_openapi::api::{core::v1::PersistentVolume, storage::v1::StorageClass};

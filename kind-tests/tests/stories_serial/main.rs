@@ -2,6 +2,8 @@
 //!
 //! There is one operator, so these stories are told one after the other, whatever the number of threads.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

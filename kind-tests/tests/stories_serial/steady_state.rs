@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long nothing may be written.
-const OBSERVED: Duration = Duration::from_secs(60);
+const OBSERVED: Duration = Duration::from_mins(1);
 const AGENT_USER: &str = "system:serviceaccount:entrepot-nodes:entrepot-node-agent";
 
 #[tokio::test]

@@ -2,25 +2,17 @@
 
 use std::time::Duration;
 
-use entrepot_crds::{Registry, labels, names::Names};
+use entrepot_crds::{Registry, names::Names};
 use entrepot_kind_tests::{
-    Capability, Cluster, Namespace, Pods,
+    Capability, Cluster, Namespace,
     access::{self, Access},
     cache::Cache,
     demo, installation,
     kubectl::Kubectl,
     progress::Progress,
     tools::{self, Tool},
-    wait::{Seen, wait_until},
 };
-use k8s_openapi::{
-    api::{apps::v1::Deployment, core::v1::Pod},
-    apimachinery::pkg::apis::meta::v1::Condition,
-};
-use kube::{
-    Api, Client,
-    api::{DeleteParams, ListParams, ObjectList, Patch, PatchParams, PostParams},
-};
+use kube::{Api, Client, api::PostParams};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
