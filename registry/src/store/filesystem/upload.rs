@@ -251,6 +251,7 @@ fn recorded(store: &Volume, key: &UploadKey) -> Option<SavedState> {
 
 /// Makes the upload's folder and its empty file, which need not survive a power loss.
 fn create(store: &Volume, key: &UploadKey) -> Result<Box<dyn File>, StoreError> {
+    forget_digest(store, key)?;
     let folder = store.layout.upload(key);
     let mut tries = 0;
     loop {
@@ -262,6 +263,13 @@ fn create(store: &Volume, key: &UploadKey) -> Result<Box<dyn File>, StoreError> 
             created => return created.during("create", &store.layout.upload_data(key)),
         }
     }
+}
+
+/// What is recorded is of bytes that are gone, by a crash or by whoever removed their folder: once the new file is as long, it would be
+/// believed, and the blob's name would be that of other bytes.
+fn forget_digest(store: &Volume, key: &UploadKey) -> Result<(), StoreError> {
+    let path = store.layout.upload_state(key);
+    if_present(store.files.remove_file(&path)).during("remove", &path).map(drop)
 }
 
 fn create_in(store: &Volume, key: &UploadKey, folder: &Path) -> io::Result<Box<dyn File>> {
@@ -277,4 +285,34 @@ fn create_in(store: &Volume, key: &UploadKey, folder: &Path) -> io::Result<Box<d
         Err(error) => return Err(error),
     }
     store.files.create(&store.layout.upload_data(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::super::{Attempt, StoreLock};
+    use super::*;
+    use crate::store::Store as _;
+
+    fn body(pieces: Vec<Result<&'static [u8], BodyError>>) -> BodyStream<'static> {
+        stream::iter(pieces).map(|piece| piece.map(Bytes::from_static)).boxed()
+    }
+
+    #[tokio::test]
+    async fn the_digest_of_bytes_that_somebody_removed_is_not_taken_for_that_of_others() {
+        let root = tempfile::tempdir().unwrap();
+        let Attempt::Locked(lock) = StoreLock::try_acquire(root.path()).unwrap() else { panic!("busy") };
+        let store = FilesystemStore::open(&lock).unwrap();
+        let (repository, started) = ("team/app".parse().unwrap(), chrono::DateTime::UNIX_EPOCH);
+        let key = UploadKey { repository, id: Uuid::from_u128(1), started };
+        store.append(&key, None, body(vec![Ok(b"good")])).await.unwrap();
+        std::fs::remove_dir_all(store.0.layout.repository(&key.repository)).unwrap();
+        // As many bytes, and an end that leaves no record of their digest.
+        store.append(&key, None, body(vec![Ok(b"evil"), Err(BodyError::Slow)])).await.unwrap_err();
+        let good = Digest::of(Algorithm::Sha256, b"good");
+        let committed = store.commit(&key, &good).await;
+        assert!(matches!(committed, Err(StoreError::DigestMismatch { .. })), "{committed:?}");
+        assert_eq!(store.stat_blob(&good).await.unwrap(), None);
+    }
 }
