@@ -95,12 +95,12 @@ impl Drop for Record {
             remote = self.peer.map(tracing::field::display),
             user = self.user.as_deref().unwrap_or("-"),
             method = %self.method,
-            path = ?self.path,
+            path = self.path,
             version = ?self.version,
             status,
             bytes = self.sent,
             microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            agent = ?self.agent,
+            agent = self.agent,
             request = %self.id,
         );
     }

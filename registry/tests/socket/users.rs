@@ -71,7 +71,7 @@ async fn the_log_says_who_did_what_and_gives_no_right_away() {
     assert_eq!(status(&server, &format!("GET {location}"), Some(("ada", "a"))).await, 204);
     let line: Value = serde_json::from_str(&server.line("\"status\":204")).unwrap();
     let token = location.rsplit('/').next().unwrap();
-    let path = format!("\"/v2/team/app/blobs/uploads/{}…\"", &token[..22]);
+    let path = format!("/v2/team/app/blobs/uploads/{}…", &token[..22]);
     let (who, what) = (json!(["ada", "GET", path]), json!([204, 0, "access"]));
     assert_eq!(json!([line["user"], line["method"], line["path"]]), who);
     assert_eq!(json!([line["status"], line["bytes"], line["target"]]), what);
