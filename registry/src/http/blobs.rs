@@ -23,7 +23,11 @@ pub(super) async fn get(
     let common = common_headers(digest, &etag);
     if call.head {
         let blob = call.registry().stat_blob(repository, digest).await?;
-        return Ok((common, call.sized(Body::empty(), blob.size)).into_response());
+        return Ok(if call.has_current(&etag) {
+            (StatusCode::NOT_MODIFIED, common).into_response()
+        } else {
+            (common, call.sized(Body::empty(), blob.size)).into_response()
+        });
     }
     let blob = call.registry().open_blob(repository, digest).await?;
     if call.has_current(&etag) {
