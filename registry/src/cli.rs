@@ -89,8 +89,9 @@ pub fn load(
     named: Option<PathBuf>,
     variables: &[(String, String)],
 ) -> Result<(Config, Vec<Warning>), LoadError> {
-    let by_variable =
-        || variables.iter().find(|(name, _)| name == PATH_VARIABLE).map(|(_, path)| PathBuf::from(path));
+    // An empty one counts as absent, as in distribution.
+    let names_file = |(name, path): &&(String, String)| name == PATH_VARIABLE && !path.is_empty();
+    let by_variable = || variables.iter().find(names_file).map(|(_, path)| PathBuf::from(path));
     let by_default = || DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists());
     let path = named.or_else(by_variable).or_else(by_default);
     let read = |path: &PathBuf| {
@@ -144,5 +145,7 @@ mod tests {
         );
         let by_variable = [(PATH_VARIABLE.to_owned(), "/nowhere/d.yml".to_owned())];
         assert!(load(None, &by_variable).unwrap_err().to_string().contains("/nowhere/d.yml"));
+        let unset = [(PATH_VARIABLE.to_owned(), String::new())];
+        assert_eq!(load(None, &unset).unwrap(), load(None, &[]).unwrap());
     }
 }
