@@ -160,9 +160,10 @@ struct Opened {
 impl Opened {
     async fn open(lock: StoreLock) -> Result<Self, ServeError> {
         let opened = tokio::task::spawn_blocking(move || {
-            let mark = RunningMark::set(&lock)?;
             let store = FilesystemStore::open(&lock)
                 .map_err(|source| ServeError::Open { uid: nix::unistd::geteuid(), source })?;
+            // Not before: a store that cannot be opened answers nobody, and each try would leave a mark.
+            let mark = RunningMark::set(&lock)?;
             Ok::<_, ServeError>(Self { lock, mark, store })
         });
         opened.await?

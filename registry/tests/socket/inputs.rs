@@ -44,6 +44,16 @@ fn a_folder_that_cannot_be_written_is_named_with_the_user() {
     );
 }
 
+#[test]
+fn a_store_that_was_never_served_is_not_taken_for_one_after_a_crash() {
+    let place = Place::new();
+    place.write("store/docker", "no folder");
+    let said = place.refusal("");
+    assert!(said.contains("the store in {folder}/store cannot be used"), "{said}");
+    let running = std::fs::read_dir(place.path("store/entrepot/running"));
+    assert_eq!(running.map_or(0, Iterator::count), 0);
+}
+
 #[tokio::test]
 async fn the_configuration_is_found_by_its_variable() {
     let place = Place::new();
