@@ -92,6 +92,11 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<(), DomainError> {
+        let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
+        to_the_end(async move { registry.unpublish(&repository, &digest).await }).await
+    }
+
+    async fn unpublish(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), DomainError> {
         // While this is held nobody can make a tag name it.
         let _held = self.locks.digest(repository, digest, []).await;
         if self.store.link(repository, LinkKind::Revision, digest).await?.is_none() {

@@ -193,3 +193,21 @@ async fn a_manifest_is_not_deleted_between_its_publication_and_its_tag() {
     delete.await.unwrap().unwrap();
     assert_eq!(store.tag(&name("a"), &tag("v1")).await.unwrap(), None, "a tag was left without its manifest");
 }
+
+#[tokio::test]
+async fn a_deletion_whose_client_hung_up_takes_no_tag_that_was_pushed_after_it() {
+    let (registry, store, manifest) = with_blobs().await;
+    push_manifest(&registry, "a", "v1", &manifest).await.unwrap();
+    let hold = store.hold(|mutation| matches!(mutation, Mutation::DeleteTag { .. }));
+    let (deleter, digest) = (registry.clone(), sha256(&manifest));
+    let delete = tokio::spawn(async move { deleter.delete_manifest(&name("a"), &digest).await });
+    hold.reached.notified().await;
+    delete.abort();
+    let (client, bytes) = (registry.clone(), manifest.clone());
+    let push = tokio::spawn(async move { push_manifest(&client, "a", "v1", &bytes).await });
+    everybody_else().await;
+    hold.let_go.notify_one();
+    push.await.unwrap().unwrap();
+    everybody_else().await;
+    assert_eq!(pull_manifest(&registry, "a", "v1").await.unwrap(), manifest);
+}
