@@ -85,10 +85,10 @@ impl Authority {
         let not_after = pem::timestamp(parsed.validity().not_after).map_err(cert_unreadable)?;
         let issuer =
             Issuer::from_ca_cert_der(&der, key).map_err(|error| cert_unreadable(error.to_string()))?;
-        Ok(Self { cert_pem: cert.to_owned(), der: der.to_vec(), issuer, not_after })
+        Ok(Self { cert_pem: pem::certificate_sections(cert), der: der.to_vec(), issuer, not_after })
     }
 
-    /// The certificate, PEM: what a client must trust.
+    /// The certificate, PEM and nothing else: what a client must trust.
     pub fn cert_pem(&self) -> &str {
         &self.cert_pem
     }

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 pub use authority::{Authority, Issued};
 pub use leaf::Leaf;
+pub use pem::certificate_sections;
 
 /// A subject alternative name (RFC 5280 section 4.2.1.6) of the two kinds that a TLS client compares.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

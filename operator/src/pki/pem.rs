@@ -16,6 +16,22 @@ pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, St
         .map_err(|error| error.to_string())
 }
 
+/// The CERTIFICATE sections of `pem` as they are written there, without what else a file may hold: people keep a key
+/// beside its certificate, and what is published must not have it.
+pub fn certificate_sections(pem: &str) -> String {
+    let mut inside = false;
+    let mut sections = String::new();
+    for line in pem.lines().map(str::trim_end) {
+        inside |= line == "-----BEGIN CERTIFICATE-----";
+        if inside {
+            sections.push_str(line);
+            sections.push('\n');
+        }
+        inside &= line != "-----END CERTIFICATE-----";
+    }
+    sections
+}
+
 /// One certificate, and nothing behind it.
 pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     let (rest, certificate) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;

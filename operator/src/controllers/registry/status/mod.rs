@@ -19,7 +19,7 @@ use super::apply::Applied;
 use super::build::hex;
 use super::finding::Finding;
 use super::validate::{Validated, cluster_ips};
-use crate::pki::Leaf;
+use crate::pki::{Leaf, certificate_sections};
 
 /// The release that writes the objects.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -126,7 +126,7 @@ fn reference(secret: &Secret) -> LocalObjectReference {
 
 /// The bundle, unless the CA cannot be read, which is a finding of its own.
 fn trust_bundle(validated: &Validated, ca: &Secret) -> Option<TrustBundle> {
-    let pem = String::from_utf8(ca.data.as_ref()?.get("tls.crt")?.0.clone()).ok()?;
+    let pem = certificate_sections(std::str::from_utf8(&ca.data.as_ref()?.get("tls.crt")?.0).ok()?);
     let not_after = Leaf::from_pem(&pem).ok()?.not_after;
     Some(TrustBundle {
         config_map_ref: LocalObjectReference { name: validated.names.trust_config_map() },
