@@ -13,7 +13,7 @@ use entrepot_operator::controllers::registry::observe::StorageClassFacts;
 use entrepot_operator::pki::Leaf;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaimStatus, Secret};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -282,7 +282,7 @@ fn what_is_told_of_the_volume(
         name: (*name).to_owned(),
         is_default: *is_default,
     };
-    cluster.observed.references.storage_classes = classes.iter().map(facts).collect();
+    cluster.observed.references.storage_classes = Some(classes.iter().map(facts).collect());
     cluster.registry.spec.storage.volume.as_mut().unwrap().storage_class_name = class.map(str::to_owned);
     let outcome = cluster.settle();
     let bound = if reason == "VolumeBound" { "True" } else { "False" };
@@ -297,4 +297,48 @@ fn what_nodes_reported_stands_until_their_reports_are_read_again() {
     let before = cluster.settle().status;
     cluster.observed.nodes = None;
     assert_eq!(cluster.round(later(1)).status, before);
+}
+
+/// Classes that nobody has read are not classes that are missing.
+#[rstest]
+#[case::of_the_registry("minimal")]
+#[case::of_the_user("existing-claim")]
+fn a_claim_that_waits_says_nothing_of_classes_that_were_not_read(#[case] name: &str) {
+    let mut cluster = Cluster::of(case(name));
+    let pending: PersistentVolumeClaimStatus = serde_json::from_value(json!({"phase": "Pending"})).unwrap();
+    cluster.claim_status = Some(pending.clone());
+    if let Some(claim) = &mut cluster.observed.references.existing_claim {
+        claim.status = Some(pending);
+        claim.spec.get_or_insert_default().storage_class_name = Some("fast".to_owned());
+    }
+    let outcome = cluster.settle();
+    assert_eq!(condition(&outcome, "StorageReady"), ("False".to_owned(), "VolumePending".to_owned()));
+}
+
+/// A name that the spec does not need stands in nobody's way.
+#[test]
+fn a_foreign_claim_is_no_conflict_beside_an_existing_one() {
+    let mut cluster = Cluster::of(case("existing-claim"));
+    let foreign = json!({
+        "metadata": {"name": "main-entrepot-data"},
+        "spec": {"resources": {"requests": {"storage": "1Gi"}}},
+    });
+    cluster.observed.claim = Some(serde_json::from_value(foreign).unwrap());
+    let outcome = cluster.settle();
+    assert_eq!(condition(&outcome, "Stalled"), ("False".to_owned(), "AsSpecified".to_owned()));
+    assert_eq!(outcome.plan.claim, Child::Absent);
+}
+
+/// People keep a certificate and its key in one file; only the certificate is for everybody.
+#[test]
+fn a_key_beside_the_authoritys_certificate_stays_in_its_secret() {
+    let mut cluster = Cluster::of(case("minimal"));
+    let certificate = cluster.settle().status.trust_bundle.unwrap().pem;
+    let ca = data(cluster.observed.ca.as_ref());
+    let both = [ca["tls.key"].0.as_slice(), ca["tls.crt"].0.as_slice(), b"a note\n"].concat();
+    set(&mut cluster.observed.ca, "tls.crt", &both);
+    let outcome = cluster.settle();
+    assert_eq!(outcome.status.trust_bundle.unwrap().pem, certificate);
+    let Child::Present(trust) = outcome.plan.trust else { panic!("no trust bundle") };
+    assert_eq!(trust.data.unwrap()["ca.crt"], certificate);
 }

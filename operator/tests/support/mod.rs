@@ -201,7 +201,8 @@ fn put(observed: &mut Observed, registry: &Registry, mut object: Value) {
             let annotation =
                 &object["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"];
             let is_default = annotation == "true";
-            observed.references.storage_classes.push(StorageClassFacts { name, is_default });
+            let classes = observed.references.storage_classes.get_or_insert_default();
+            classes.push(StorageClassFacts { name, is_default });
         }
         "PersistentVolumeClaim" => {
             observed.references.existing_claim = Some(serde_json::from_value(object).unwrap());

@@ -62,8 +62,8 @@ pub struct References {
     pub certificate: Option<Secret>,
     /// `auth.htpasswdSecretRef`.
     pub htpasswd: Option<Secret>,
-    /// The cluster's `StorageClass`es; read while the claim made for the Registry has no volume.
-    pub storage_classes: Vec<StorageClassFacts>,
+    /// The cluster's `StorageClass`es; read while the claim in use has no volume.
+    pub storage_classes: Option<Vec<StorageClassFacts>>,
 }
 
 /// What matters of a `StorageClass`.
@@ -185,10 +185,10 @@ impl Reader<'_> {
             self.named(certificate_name(spec)),
             self.named(htpasswd_name(spec)),
         )?;
-        // Only a claim without a volume makes anybody ask why.
-        let storage_classes = match claim {
-            Some(claim) if !is_bound(claim) => self.storage_classes().await?,
-            Some(_) | None => Vec::new(),
+        // Only a claim without a volume makes anybody ask why; one that is still to be made will be without.
+        let storage_classes = match existing_claim.as_ref().or(claim) {
+            Some(claim) if is_bound(claim) => None,
+            Some(_) | None => Some(self.storage_classes().await?),
         };
         Ok(References { existing_claim, certificate, htpasswd, storage_classes })
     }

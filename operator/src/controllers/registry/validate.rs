@@ -48,8 +48,8 @@ pub struct Validated {
     pub hold: Option<Finding>,
     /// What a person should know.
     pub findings: Vec<Finding>,
-    /// The cluster's `StorageClass`es.
-    pub storage_classes: Vec<StorageClassFacts>,
+    /// The cluster's `StorageClass`es, if they were read.
+    pub storage_classes: Option<Vec<StorageClassFacts>>,
     /// What each node says of the Registry, as far as that is known.
     pub nodes: Option<Vec<OnNode>>,
 }
@@ -112,7 +112,7 @@ pub fn identity(registry: &Registry) -> Result<Identity, SpecError> {
 /// Checks `registry` against what was `observed` of its surroundings.
 pub fn validate(
     registry: &Registry,
-    observed: Observed,
+    mut observed: Observed,
     settings: &Settings,
     now: Timestamp,
 ) -> Result<Validated, SpecError> {
@@ -131,6 +131,10 @@ pub fn validate(
             None
         });
     let storage = storage(spec, observed.references.existing_claim.clone())?;
+    if matches!(storage, Storage::Existing { .. }) {
+        // None is made beside it, so that its name may be anybody's.
+        observed.claim = None;
+    }
     let storage_classes = observed.references.storage_classes.clone();
     let nodes = observed.nodes.clone();
     let live = Live::of(&identity, observed);

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 
 use super::super::apply::Applied;
 use super::super::finding::Finding;
+use super::super::observe::StorageClassFacts;
 use super::super::validate::{Storage, Validated};
 use super::{Verdict, first};
 use crate::controllers::quantity::Quantity;
@@ -57,16 +58,18 @@ fn bound(validated: &Validated, claim: &PersistentVolumeClaim) -> Verdict {
 /// Why a claim may be waiting, as far as it can be told from here.
 fn unbound(validated: &Validated, claim: &PersistentVolumeClaim) -> Verdict {
     let name = claim.name_any();
-    let classes = &validated.storage_classes;
+    let lacks = |wanted: &dyn Fn(&StorageClassFacts) -> bool| {
+        validated.storage_classes.as_ref().is_some_and(|classes| !classes.iter().any(wanted))
+    };
     let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
     match class {
-        Some(class) if !class.is_empty() && classes.iter().all(|known| known.name != class) => {
+        Some(class) if !class.is_empty() && lacks(&|known| known.name == class) => {
             let message = format!(
                 "storage.volume.storageClassName: StorageClass {class} does not exist; create it, or make another Registry with one that does"
             );
             Verdict::no(Reason::StorageClassNotFound, message)
         }
-        None if classes.iter().all(|known| !known.is_default) => {
+        None if lacks(&|known| known.is_default) => {
             let message = "storage.volume.storageClassName is not set and the cluster has no default StorageClass; mark one as the default, or make the Registry with a class";
             Verdict::no(Reason::NoDefaultStorageClass, message)
         }
