@@ -23,11 +23,8 @@ pub(super) async fn get(
     let common = common_headers(digest, &etag);
     if call.head {
         let blob = call.registry().stat_blob(repository, digest).await?;
-        return Ok(if call.has_current(&etag) {
-            (StatusCode::NOT_MODIFIED, common).into_response()
-        } else {
-            (common, call.sized(Body::empty(), blob.size)).into_response()
-        });
+        let status = if call.has_current(&etag) { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        return Ok((status, common, call.sized(Body::empty(), blob.size)).into_response());
     }
     let blob = call.registry().open_blob(repository, digest).await?;
     if call.has_current(&etag) {

@@ -1,4 +1,7 @@
-use axum::response::{IntoResponse as _, Response};
+use axum::{
+    body::Body,
+    response::{IntoResponse as _, Response},
+};
 use entrepot_oci::{Reference, RepositoryName};
 use http::{StatusCode, header};
 
@@ -23,10 +26,14 @@ pub(super) async fn get(
         (header::ETAG, etag),
         (CONTENT_DIGEST, manifest.digest.to_string()),
     ];
-    if current {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
-    }
     let length = manifest.bytes.len() as u64;
+    let status = if current { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    if call.head {
+        return Ok((status, headers, call.sized(Body::empty(), length)).into_response());
+    }
+    if current {
+        return Ok((status, headers).into_response());
+    }
     Ok((headers, call.sized(manifest.bytes, length)).into_response())
 }
 

@@ -79,6 +79,9 @@ async fn is_served_whatever_is_accepted() {
     }
     let known = format!("if-none-match: \"{digest}\"");
     assert_eq!(registry.send("GET /v2/a/manifests/v1", &[&known], Body::empty()).await.status, 304);
+    let head = registry.send("HEAD /v2/a/manifests/v1", &[&known], Body::empty()).await;
+    let whole = registry.ask("HEAD /v2/a/manifests/v1").await;
+    assert_eq!((head.status, head.header("content-length")), (304, whole.header("content-length")));
 }
 
 #[tokio::test]
