@@ -70,7 +70,14 @@ impl Storage {
     fn read_maintenance(reader: &mut Reader, section: &mut Section) {
         let mut maintenance = reader.section(section, "maintenance");
         reader.ignore(&mut maintenance, &["uploadpurging"]);
-        reader.refuse(&mut maintenance, "readonly", "this server cannot be made read-only; remove the key");
-        reader.refuse_the_rest(&maintenance, &["uploadpurging"]);
+        let mut readonly = reader.section(&mut maintenance, "readonly");
+        let place = readonly.place_of("enabled");
+        // Many files say that it is off.
+        if let (Some(true), Some(place)) = (reader.boolean(&mut readonly, "enabled"), place) {
+            let remedy = "this server cannot be made read-only; remove the key".into();
+            reader.problems.push(Problem::Unsupported { place, key: maintenance.key("readonly"), remedy });
+        }
+        reader.refuse_the_rest(&readonly, &["enabled"]);
+        reader.refuse_the_rest(&maintenance, &["uploadpurging", "readonly"]);
     }
 }

@@ -298,6 +298,11 @@ fn what_is_wrong_is_said_with_its_line(#[case] more: &str, #[case] expected: &st
     &[("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true")],
     "environment variable REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED: storage.maintenance.readonly is not supported: this server cannot be made read-only; remove the key"
 )]
+#[case::read_only_maybe(
+    MINIMAL,
+    &[("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "maybe")],
+    "environment variable REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED: storage.maintenance.readonly.enabled must be true or false"
+)]
 #[case::not_yaml(
     MINIMAL,
     &[("REGISTRY_HTTP_SECRET", "@s3cret")],
@@ -315,4 +320,10 @@ fn what_is_wrong_is_said_with_its_variable(
 ) {
     let error = load(yaml, variables).unwrap_err();
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn what_is_switched_off_is_not_asked_for() {
+    let off = load(&format!("{MINIMAL}  maintenance: {{readonly: {{enabled: false}}}}\n"), &[]);
+    assert_eq!(off, Ok((minimal(), vec![])));
 }
