@@ -265,8 +265,8 @@ fn create(store: &Volume, key: &UploadKey) -> Result<Box<dyn File>, StoreError> 
     }
 }
 
-/// What is recorded is of bytes that are gone, by a crash or by whoever removed their folder: once the new file is as long, it would be
-/// believed, and the blob's name would be that of other bytes.
+/// What is recorded is of bytes that are gone, by a crash or by whoever removed their folder. Once the new file is as
+/// long, it would be believed, and a blob would have the name of other bytes.
 fn forget_digest(store: &Volume, key: &UploadKey) -> Result<(), StoreError> {
     let path = store.layout.upload_state(key);
     if_present(store.files.remove_file(&path)).during("remove", &path).map(drop)
