@@ -32,6 +32,8 @@ test: ## the whole gate: check, real clients, a real apiserver, a real cluster
 
 .PHONY: demo
 demo: images ## from nothing to Pods that run images pulled out of a managed registry
+	@# Not by `cargo run --quiet` below, which would be silent while it compiles.
+	cargo build --package entrepot-kind-tests --bin kind-tests
 	$(KIND) demo
 
 .PHONY: demo-down
