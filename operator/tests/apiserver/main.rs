@@ -7,6 +7,7 @@ mod children;
 mod faults;
 mod lifecycle;
 mod permissions;
+mod refusals;
 mod rules;
 mod running;
 mod unions;

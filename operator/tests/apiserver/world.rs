@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -254,6 +255,46 @@ pub(crate) fn mortal(inner: Client, death: Death) -> Client {
                 }
                 _ => inner.send(request).await,
             }
+        })
+    })
+}
+
+/// A client whose requests that `refuses` picks, by method and path, are answered as admission does.
+pub(crate) fn refused(
+    inner: Client,
+    refuses: impl Fn(&Method, &str) -> bool + Clone + Send + 'static,
+) -> Client {
+    wrapped(inner, move |inner, request| {
+        let is_refused = refuses(request.method(), request.uri().path());
+        Box::pin(async move {
+            if !is_refused {
+                return inner.send(request).await;
+            }
+            let status = json!({
+                "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403, "reason": "Forbidden",
+                "message": "refused by the test",
+            });
+            let body = Body::from(status.to_string().into_bytes());
+            Ok(Response::builder().status(403).body(body).unwrap())
+        })
+    })
+}
+
+/// A client before whose first request that `is_met` picks somebody else does `interfere`.
+pub(crate) fn interrupted(
+    inner: Client,
+    is_met: impl Fn(&Method, &str) -> bool + Clone + Send + 'static,
+    interfere: impl Fn(Client) -> Pin<Box<dyn Future<Output = ()> + Send>> + Clone + Send + Sync + 'static,
+) -> Client {
+    let first = Arc::new(AtomicBool::new(true));
+    wrapped(inner, move |inner, request| {
+        let now = is_met(request.method(), request.uri().path()) && first.swap(false, Ordering::Relaxed);
+        let interfere = interfere.clone();
+        Box::pin(async move {
+            if now {
+                interfere(inner.clone()).await;
+            }
+            inner.send(request).await
         })
     })
 }

@@ -5,6 +5,7 @@ mod error;
 mod fields;
 mod writer;
 
+use entrepot_crds::conditions::{ConditionType, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service};
 use kube::Client;
@@ -12,6 +13,7 @@ use kube::Client;
 pub use self::error::{ApplyError, Refusal};
 use self::writer::Writer;
 use super::build::{Child, Plan, PlannedService};
+use super::finding::Finding;
 use super::ownership::{Identity, Standing};
 use super::validate::Validated;
 
@@ -40,7 +42,8 @@ pub struct Applied {
 ///
 /// The order matters: the volume and the material that others are made from come first, so that a crash between two
 /// writes leaves nothing that was made from something lost; the Deployment comes last, so that its Pod starts once.
-/// A lost race ends the round: what was built from the loser must not be written.
+/// A lost race ends the round: what was built from the loser must not be written. Nor is what was built from something
+/// that the API server refused.
 pub async fn apply(client: &Client, validated: &Validated, plan: Plan) -> Result<Applied, ApplyError> {
     let Plan {
         claim,
@@ -60,8 +63,7 @@ pub async fn apply(client: &Client, validated: &Validated, plan: Plan) -> Result
     let live = &validated.live;
     let Identity { namespace, .. } = &validated.identity;
     let writer = Writer::new(client.clone(), namespace.clone());
-    let mut refusals = Vec::new();
-    let mut round = Round { refusals: &mut refusals };
+    let mut round = Round::default();
     let claim = match claim {
         Child::Present(wanted) => {
             let written = writer.claim(wanted, live.claim.ours()).await;
@@ -82,20 +84,31 @@ pub async fn apply(client: &Client, validated: &Validated, plan: Plan) -> Result
     round.owned(&writer, network_policy, &live.network_policy).await?;
     let admin = round.generated(&writer, admin, &live.admin).await?;
     let pull = round.generated(&writer, pull, &live.pull).await?;
+    let htpasswd = round.derived(htpasswd);
     round.generated(&writer, htpasswd, &live.htpasswd).await?;
+    let tls = round.derived(tls);
     let tls = round.generated(&writer, tls, &live.tls).await?;
-    round.owned(&writer, config_map, &live.config_map).await?;
+    let trust = round.derived(trust);
     round.owned(&writer, trust, &live.trust).await?;
+    if let Child::Present(wanted) = config_map {
+        let written = writer.owned(wanted, live.config_map.ours()).await;
+        round.keep_input(written, live.config_map.ours())?;
+    }
+    let deployment = round.derived(deployment);
     let deployment = Box::pin(round.owned(&writer, deployment, &live.deployment)).await?;
-    Ok(Applied { claim, ca, tls, admin, pull, service, deployment, refusals })
+    Ok(Applied { claim, ca, tls, admin, pull, service, deployment, refusals: round.refusals })
 }
 
-/// Collects what the API server refused, so that one child it does not accept leaves the others alone.
-struct Round<'a> {
-    refusals: &'a mut Vec<Refusal>,
+/// Collects what the API server refused, so that one child it does not accept leaves those alone that are not made
+/// from it.
+#[derive(Default)]
+struct Round {
+    refusals: Vec<Refusal>,
+    /// Something was refused that others are made from.
+    lacks_input: bool,
 }
 
-impl Round<'_> {
+impl Round {
     async fn owned<T: writer::Applicable>(
         &mut self,
         writer: &Writer,
@@ -115,9 +128,31 @@ impl Round<'_> {
         live: &Standing<Secret>,
     ) -> Result<Option<Secret>, ApplyError> {
         match child {
-            Child::Present(wanted) => self.keep(writer.generated(wanted, live.ours()).await, live.ours()),
+            Child::Present(wanted) => {
+                self.keep_input(writer.generated(wanted, live.ours()).await, live.ours())
+            }
             Child::Absent | Child::NotYet(_) => Ok(live.ours().cloned()),
         }
+    }
+
+    /// What is made from others; not yet, as long as one of them could not be stored. Generated material is another one
+    /// with every round: whatever was made from what was refused would be made from something lost.
+    fn derived<T>(&self, child: Child<T>) -> Child<T> {
+        if !self.lacks_input {
+            return child;
+        }
+        let why = "waits until the API server accepts what it is made from";
+        Child::NotYet(Finding::new(ConditionType::Reconciling, Reason::WriteRefused, why))
+    }
+
+    /// As [`Self::keep`], for what others are made from.
+    fn keep_input<T: Clone>(
+        &mut self,
+        written: Result<T, ApplyError>,
+        live: Option<&T>,
+    ) -> Result<Option<T>, ApplyError> {
+        self.lacks_input |= matches!(written, Err(ApplyError::Refused(_)));
+        self.keep(written, live)
     }
 
     /// What is there now: the written object, or the live one if the write was refused.

@@ -101,9 +101,14 @@ impl Writer {
         if !differs(&json::<T>(&name, &wanted)?, &json::<T>(&name, live)?) {
             return Ok(live.clone());
         }
-        if let Some(fields) = taken_over_fields(live) {
-            self.merge(live, json!({"metadata": {"managedFields": fields}})).await?;
-        }
+        let taken_over;
+        let live = match taken_over_fields(live) {
+            Some(fields) => {
+                taken_over = self.merge(live, json!({"metadata": {"managedFields": fields}})).await?;
+                &taken_over
+            }
+            None => live,
+        };
         // With the UID, an object that was replaced under the same name is not touched, nor made by the patch.
         wanted.meta_mut().uid = live.uid();
         match self.server_side_apply(&wanted).await {
@@ -126,16 +131,18 @@ impl Writer {
     }
 
     /// Merges `patch` into the object that `live` was read from. Lists are replaced as a whole, so this also removes an
-    /// item of somebody else's that makes the object invalid together with ours.
-    async fn merge<T: Applicable>(&self, live: &T, mut patch: Value) -> Result<(), ApplyError> {
+    /// item of somebody else's that makes the object invalid together with ours. With the resourceVersion, nothing is
+    /// replaced that was not read.
+    async fn merge<T: Applicable>(&self, live: &T, mut patch: Value) -> Result<T, ApplyError> {
         let name = live.name_any();
         if let Some(meta) = patch.get_mut("metadata").and_then(Value::as_object_mut) {
             meta.insert("uid".to_owned(), json!(live.uid()));
+            meta.insert("resourceVersion".to_owned(), json!(live.resource_version()));
         }
         let params =
             PatchParams { field_manager: Some(labels::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patched = self.api::<T>().patch(&name, &params, &Patch::Merge(patch)).await;
-        patched.map(|_| ()).map_err(|error| failed::<T>(&name, error))
+        patched.map_err(|error| failed::<T>(&name, error))
     }
 
     /// Generated material: created by POST and changed only as it was read, never by apply, so that of two writers one
@@ -147,13 +154,10 @@ impl Writer {
     ) -> Result<Secret, ApplyError> {
         let Some(live) = live else { return self.create(&wanted).await };
         let name = wanted.name_any();
-        if !differs(&json::<Secret>(&name, &wanted)?, &json::<Secret>(&name, live)?) {
-            return Ok(live.clone());
-        }
         let mut merged = live.clone();
         merged.metadata = merged_metadata(live, &wanted);
         merged.data.get_or_insert_default().extend(wanted.data.unwrap_or_default());
-        self.replace(&name, &merged).await
+        if merged == *live { Ok(live.clone()) } else { self.replace(&name, &merged).await }
     }
 
     /// The claim. Of a live one only the size may change, and only grow.
