@@ -23,10 +23,7 @@ pub(super) async fn start(
     start: &StartUpload,
 ) -> Result<Response, ApiError> {
     match start {
-        StartUpload::Whole { digest } => {
-            let upload = call.registry().start_upload(repository, call.identity.principal());
-            return finish(call, repository, &upload.token, digest).await;
-        }
+        StartUpload::Whole { digest } => return whole(call, repository, digest).await,
         StartUpload::Mount { digest, from: Some(from) } if may_pull(call, from) => {
             if let Some(blob) = call.registry().mount_blob(repository, from, digest).await? {
                 return Ok(created(call, repository, &blob));
@@ -37,6 +34,17 @@ pub(super) async fn start(
     }
     let upload = call.registry().start_upload(repository, call.identity.principal());
     Ok(progress(StatusCode::ACCEPTED, call, repository, &upload))
+}
+
+async fn whole(call: &Call, repository: &RepositoryName, digest: &Digest) -> Result<Response, ApiError> {
+    let principal = call.identity.principal();
+    let upload = call.registry().start_upload(repository, principal);
+    let finished = finish(call, repository, &upload.token, digest).await;
+    if finished.is_err() {
+        // The client was never told its name, so nobody could go on with it. Often it is gone already.
+        let _ = call.registry().cancel_upload(repository, principal, &upload.token).await;
+    }
+    finished
 }
 
 pub(super) async fn status(call: &Call, upload: &action::Upload) -> Result<Response, ApiError> {

@@ -175,3 +175,12 @@ async fn a_blob_is_mounted_from_where_it_is() {
     }
     assert_eq!(registry.ask(&format!("HEAD /v2/d/blobs/{DIGEST}")).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_whole_upload_that_breaks_off_leaves_nothing_for_nobody_has_its_name() {
+    let registry = Fixture::open();
+    let whole = format!("POST /v2/a/blobs/uploads/?digest={DIGEST}");
+    let short = registry.send(&whole, &["content-range: 0-9"], &BYTES[..4]).await;
+    assert_eq!((short.status, short.optional("location")), (400, None), "{short}");
+    assert_eq!(registry.files(), [""; 0]);
+}
