@@ -342,3 +342,20 @@ fn a_key_beside_the_authoritys_certificate_stays_in_its_secret() {
     let Child::Present(trust) = outcome.plan.trust else { panic!("no trust bundle") };
     assert_eq!(trust.data.unwrap()["ca.crt"], certificate);
 }
+
+/// A new certificate that lives no longer than the one in use would only restart the server.
+#[test]
+fn a_certificate_that_ends_with_its_authority_is_not_renewed() {
+    let mut cluster = Cluster::of(case("minimal"));
+    cluster.settle();
+    let ca = data(cluster.observed.ca.as_ref());
+    let end = Leaf::from_pem(std::str::from_utf8(&ca["tls.crt"].0).unwrap()).unwrap().not_after;
+    cluster.round(end - SignedDuration::from_mins(20));
+    let last = data(cluster.observed.tls.as_ref());
+    let leaf = Leaf::from_pem(std::str::from_utf8(&last["tls.crt"].0).unwrap()).unwrap();
+    assert_eq!(leaf.not_after, end);
+    cluster.round(end - SignedDuration::from_mins(19));
+    assert_eq!(data(cluster.observed.tls.as_ref()), last);
+    let outcome = cluster.round(end + SignedDuration::from_secs(1));
+    assert_eq!(condition(&outcome, "CertificateReady"), ("False".to_owned(), "AuthorityUnusable".to_owned()));
+}

@@ -23,9 +23,9 @@ use std::time::Duration;
 use entrepot_crds::Registry;
 use entrepot_crds::conditions::Reason;
 use entrepot_crds::names::Names;
-use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt};
 
 use self::deletion::FinalizerStep;
 use self::finding::Finding;
@@ -82,7 +82,7 @@ pub async fn reconcile(
             return Ok(Action::await_change());
         }
         Found::Gone => {
-            reconciler.secrets.forget(cached);
+            reconciler.secrets.forget(&cached.namespace().unwrap_or_default(), &cached.name_any());
             reconciler.misunderstood.forget(cached.meta());
             return Ok(Action::await_change());
         }

@@ -11,8 +11,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::core::{DeserializeGuard, DynamicObject, PartialObjectMeta};
+use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -53,6 +53,14 @@ impl Reconciler {
         };
         (reconciler, changes)
     }
+
+    /// Lets go of what is kept for a Registry that is gone. Its own deletion is no reason for a round, but that of its
+    /// children is, and then the Registry is not found.
+    fn forget(&self, gone: &ObjectRef<DynamicObject>) {
+        let namespace = gone.namespace.as_deref().unwrap_or_default();
+        self.secrets.forget(namespace, &gone.name);
+        self.failures.forget(&key(namespace, &gone.name));
+    }
 }
 
 /// Reconciles every Registry of the cluster until `shutdown` resolves; rounds that have begun are finished.
@@ -77,12 +85,17 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + S
     let controller = children::<Service>(controller, &client);
     let controller = children::<Deployment>(controller, &client);
     let controller = children::<NetworkPolicy>(controller, &client);
+    let reconciler = Arc::new(reconciler);
     controller
-        .run(timed, error_policy, Arc::new(reconciler))
-        .for_each(|result| async move {
+        .run(timed, error_policy, Arc::clone(&reconciler))
+        .for_each(|result| {
             if let Err(error) = result {
                 tracing::debug!(%error, "a round or a watch failed");
+                if let ControllerError::ObjectNotFound(gone) = error {
+                    reconciler.forget(&gone);
+                }
             }
+            std::future::ready(())
         })
         .await;
 }
@@ -148,7 +161,7 @@ async fn timed(registry: Arc<Guarded>, reconciler: Arc<Reconciler>) -> Result<Ac
     let outcome = if result.is_ok() { Outcome::Success } else { Outcome::Error };
     reconciler.context.metrics.reconciled("Registry", outcome, started.elapsed());
     if result.is_ok() {
-        reconciler.failures.forget(&key(&registry));
+        reconciler.failures.forget(&key_of(&registry));
     }
     result
 }
@@ -156,15 +169,56 @@ async fn timed(registry: Arc<Guarded>, reconciler: Arc<Reconciler>) -> Result<Ac
 /// `Fn` takes what the controller gives it by value.
 #[allow(clippy::needless_pass_by_value)]
 fn error_policy(registry: Arc<Guarded>, error: &ReconcileError, reconciler: Arc<Reconciler>) -> Action {
-    let wait = reconciler.failures.again(&key(&registry));
+    let wait = reconciler.failures.again(&key_of(&registry));
     if error.is_lost_race() {
-        tracing::debug!(registry = key(&registry), %error, ?wait, "a round is repeated");
+        tracing::debug!(registry = key_of(&registry), %error, ?wait, "a round is repeated");
     } else {
-        tracing::warn!(registry = key(&registry), %error, ?wait, "a round failed; it is tried again");
+        tracing::warn!(registry = key_of(&registry), %error, ?wait, "a round failed; it is tried again");
     }
     Action::requeue(wait)
 }
 
-fn key(registry: &Guarded) -> String {
-    format!("{}/{}", registry.namespace().unwrap_or_default(), registry.name_any())
+fn key_of(registry: &Guarded) -> String {
+    key(&registry.namespace().unwrap_or_default(), &registry.name_any())
+}
+
+fn key(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::context::Settings;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn nothing_is_kept_for_a_registry_that_is_gone() {
+        let silent = tower::service_fn(|_: http::Request<kube::client::Body>| {
+            std::future::pending::<Result<http::Response<kube::client::Body>, kube::Error>>()
+        });
+        let settings = Settings {
+            registry_image: "registry".to_owned(),
+            cluster_domain: "cluster.local".to_owned(),
+            node_agent_namespace: "entrepot-nodes".to_owned(),
+            concurrency: 1,
+        };
+        let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
+        let client = Client::new(silent, "default");
+        let (reconciler, _changes) = Reconciler::new(Context::new(client, metrics, settings, "test"));
+        let registry: Registry = serde_json::from_value(json!({
+            "apiVersion": "entrepot.dev/v1alpha1", "kind": "Registry",
+            "metadata": {"name": "main", "namespace": "registries"},
+            "spec": {"storage": {"volume": {"size": "1Gi"}}, "tls": {"secretRef": {"name": "public"}}},
+        }))
+        .unwrap();
+        reconciler.secrets.watch(&registry);
+        reconciler.failures.again("registries/main");
+        assert_eq!(reconciler.secrets.registries(), 1);
+        reconciler.forget(&ObjectRef::<Registry>::from_obj(&registry).erase());
+        assert_eq!(reconciler.secrets.registries(), 0);
+        assert_eq!(reconciler.failures.again("registries/main"), Failures::default().again("a"));
+    }
 }

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use tokio::task::JoinHandle;
 
 use super::observe::{certificate_name, htpasswd_name};
@@ -46,7 +46,7 @@ impl SecretWatches {
         let spec = &registry.spec;
         let names: BTreeSet<&str> =
             [certificate_name(spec), htpasswd_name(spec)].into_iter().flatten().collect();
-        let target = target(registry);
+        let target = target(&registry.namespace().unwrap_or_default(), &registry.name_any());
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if names.is_empty() {
             running.remove(&target);
@@ -60,8 +60,14 @@ impl SecretWatches {
     }
 
     /// Ends the watches of a Registry that is gone.
-    pub(super) fn forget(&self, registry: &DeserializeGuard<Registry>) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&target(registry));
+    pub(super) fn forget(&self, namespace: &str, name: &str) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&target(namespace, name));
+    }
+
+    /// How many Registries have watches.
+    #[cfg(test)]
+    pub(super) fn registries(&self) -> usize {
+        self.running.lock().unwrap().len()
     }
 
     fn start(&self, target: Target, name: &str) -> Watch {
@@ -87,6 +93,6 @@ impl SecretWatches {
     }
 }
 
-fn target<K: Resource<DynamicType = ()>>(registry: &K) -> Target {
-    ObjectRef::new(&registry.name_any()).within(&registry.namespace().unwrap_or_default())
+fn target(namespace: &str, name: &str) -> Target {
+    ObjectRef::new(name).within(namespace)
 }
