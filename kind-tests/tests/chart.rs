@@ -150,6 +150,26 @@ fn parts_can_be_left_out() {
     );
 }
 
+/// Where only the operator's tolerations let a Pod run, the uninstall's Pod must have them as well.
+#[test]
+fn the_uninstall_runs_where_the_operator_does() {
+    let rendered = template(&[
+        "--set=operator.tolerations[0].operator=Exists",
+        "--set=operator.nodeSelector.pool=infra",
+        "--set=nodeAgent.tolerations=null",
+    ])
+    .unwrap();
+    let with = |text: &str| -> BTreeSet<String> {
+        rendered.split("\n---\n").filter(|document| document.contains(text)).flat_map(objects).collect()
+    };
+    let both = [
+        "Deployment entrepot-system/entrepot-operator".to_owned(),
+        "Job entrepot-nodes/entrepot-clean-nodes".to_owned(),
+    ];
+    assert_eq!(with("      tolerations:\n        - operator: Exists"), both.clone().into());
+    assert_eq!(with("      nodeSelector:\n        pool: infra"), both.into());
+}
+
 #[test]
 fn no_role_holds_a_wildcard() {
     let rendered = template(&[]).unwrap();
