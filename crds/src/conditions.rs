@@ -116,6 +116,8 @@ reasons! {
     HtpasswdSecretNotFound,
     /// The Secret of `auth.htpasswdSecretRef` has neither the key `htpasswd` nor `auth`.
     HtpasswdSecretIncomplete,
+    /// The file in the Secret of `auth.htpasswdSecretRef` holds a line that is no user with a bcrypt hash.
+    HtpasswdUnreadable,
     /// A generated credential's Secret no longer holds what it was created with.
     CredentialUnusable,
 

@@ -27,6 +27,7 @@ mod reader;
 mod secret;
 mod storage;
 mod tree;
+mod user_file;
 
 pub use address::{ListenAddress, ListenAddressError};
 pub use config::{Auth, Config, Htpasswd, Version};
@@ -38,3 +39,4 @@ pub use log::{AccessLog, Formatter, Level, Log};
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use secret::Secret;
 pub use storage::{Delete, Filesystem, Storage};
+pub use user_file::{UserFile, UserFileError};

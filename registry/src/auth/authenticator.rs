@@ -4,6 +4,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use entrepot_registry_config::UserFile;
 use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared},
@@ -11,8 +12,8 @@ use futures::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Credentials, Htpasswd, Identity, Role,
-    htpasswd::nobody,
+    Credentials, Identity, Role,
+    nobody::nobody,
     verified::{Mac, Verified},
 };
 
@@ -31,8 +32,8 @@ pub struct Authenticator {
 
 /// One state of the user files, with what has been found out of passwords in that state.
 struct Users {
-    own: Htpasswd,
-    managed: Htpasswd,
+    own: UserFile,
+    managed: UserFile,
     pull_only: HashSet<Box<str>>,
     passwords: Mutex<Passwords>,
 }
@@ -65,7 +66,7 @@ impl Authenticator {
 
     /// Lets the users of two files in; `managed` wins where both know a name, and of its users those in `pull_only` may
     /// only pull. `realm` goes into the challenge.
-    pub fn htpasswd(realm: String, users: Htpasswd, managed: Htpasswd, pull_only: &[String]) -> Self {
+    pub fn htpasswd(realm: String, users: UserFile, managed: UserFile, pull_only: &[String]) -> Self {
         Self::with(Some(ArcSwap::from_pointee(Users::new(users, managed, pull_only))), realm)
     }
 
@@ -74,7 +75,7 @@ impl Authenticator {
     }
 
     /// Replaces the users, and forgets whose password was right. Without effect on a server that lets anybody in.
-    pub fn replace(&self, users: Htpasswd, managed: Htpasswd, pull_only: &[String]) {
+    pub fn replace(&self, users: UserFile, managed: UserFile, pull_only: &[String]) {
         if let Some(current) = &self.users {
             current.store(Arc::new(Users::new(users, managed, pull_only)));
         }
@@ -121,7 +122,7 @@ impl Authenticator {
 }
 
 impl Users {
-    fn new(own: Htpasswd, managed: Htpasswd, pull_only: &[String]) -> Self {
+    fn new(own: UserFile, managed: UserFile, pull_only: &[String]) -> Self {
         let pull_only = pull_only.iter().map(|name| name.as_str().into()).collect();
         let passwords = Mutex::new(Passwords { right: Verified::new(), checked: HashMap::new() });
         Self { own, managed, pull_only, passwords }
@@ -168,10 +169,10 @@ mod tests {
 
     use super::*;
 
-    fn file(users: &[(&str, &str)]) -> Htpasswd {
+    fn file(users: &[(&str, &str)]) -> UserFile {
         let line =
             |(name, password): &(&str, &str)| format!("{name}:{}\n", bcrypt::hash(password, 4).unwrap());
-        Htpasswd::parse(&users.iter().map(line).collect::<String>()).unwrap()
+        UserFile::parse(&users.iter().map(line).collect::<String>()).unwrap()
     }
 
     fn header(name: &str, password: &str) -> Vec<u8> {
@@ -205,10 +206,10 @@ mod tests {
     #[tokio::test]
     async fn a_changed_file_ends_what_was_verified() {
         let before = file(&[("ada", "old")]);
-        let authenticator = Authenticator::htpasswd("R".into(), before, Htpasswd::default(), &[]);
+        let authenticator = Authenticator::htpasswd("R".into(), before, UserFile::default(), &[]);
         let old = header("ada", "old");
         assert_eq!(authenticator.identify(Some(&old)).await, Ok(user("ada", Role::Full)));
-        authenticator.replace(file(&[("ada", "new")]), Htpasswd::default(), &[]);
+        authenticator.replace(file(&[("ada", "new")]), UserFile::default(), &[]);
         assert_eq!(authenticator.identify(Some(&old)).await, Ok(Identity::Unauthenticated));
         assert_eq!(authenticator.identify(Some(&header("ada", "new"))).await, Ok(user("ada", Role::Full)));
     }
@@ -221,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_sends_away_and_the_same_password_waits_once() {
         let users = file(&[("ada", "a")]);
-        let authenticator = Arc::new(Authenticator::htpasswd("R".into(), users, Htpasswd::default(), &[]));
+        let authenticator = Arc::new(Authenticator::htpasswd("R".into(), users, UserFile::default(), &[]));
         let turn = authenticator.turn.acquire().await.unwrap();
         let ask = |name: &str, password: &str| {
             let (authenticator, header) = (Arc::clone(&authenticator), header(name, password));

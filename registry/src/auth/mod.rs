@@ -8,14 +8,13 @@
 mod authenticator;
 mod basic;
 mod decide;
-mod htpasswd;
 mod identity;
+mod nobody;
 mod permission;
 mod verified;
 
 pub use authenticator::{AuthenticationError, Authenticator};
 pub use basic::Credentials;
 pub use decide::{Decision, Denial, decide};
-pub use htpasswd::{Htpasswd, HtpasswdError};
 pub use identity::{Identity, Role};
 pub use permission::{Access, Permission};

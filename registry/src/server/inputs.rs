@@ -1,9 +1,9 @@
 use std::{fs, io, path::PathBuf, sync::Arc};
 
-use entrepot_registry_config::Config;
+use entrepot_registry_config::{Config, UserFile, UserFileError};
 
 use super::tls::{Certificates, CurrentCertificates, TlsError};
-use crate::auth::{Authenticator, Htpasswd, HtpasswdError};
+use crate::auth::Authenticator;
 
 /// Why a file that the configuration names cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum InputError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: HtpasswdError,
+        source: UserFileError,
     },
     /// A secret of no length protects nothing.
     #[error("{}, which entrepot.http.secretFile names, is empty", path.display())]
@@ -48,8 +48,8 @@ pub(super) struct Inputs {
 
 /// The user files, read and checked.
 pub(super) struct UserFiles {
-    pub(super) users: Htpasswd,
-    pub(super) managed: Htpasswd,
+    pub(super) users: UserFile,
+    pub(super) managed: UserFile,
 }
 
 impl Inputs {
@@ -88,10 +88,10 @@ pub(super) fn load_users(config: &Config) -> Result<UserFiles, InputError> {
     })
 }
 
-fn load_htpasswd(key: &'static str, path: Option<&PathBuf>) -> Result<Htpasswd, InputError> {
-    let Some(path) = path else { return Ok(Htpasswd::default()) };
+fn load_htpasswd(key: &'static str, path: Option<&PathBuf>) -> Result<UserFile, InputError> {
+    let Some(path) = path else { return Ok(UserFile::default()) };
     let text = read(key, path)?;
-    Htpasswd::parse(&text).map_err(|source| InputError::Htpasswd { path: path.clone(), source })
+    UserFile::parse(&text).map_err(|source| InputError::Htpasswd { path: path.clone(), source })
 }
 
 /// The certificates that the configuration names; `None` without any.

@@ -4,13 +4,14 @@ use axum::{Router, body::Body};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use entrepot_oci::{Algorithm, Digest};
 use entrepot_registry::{
-    auth::{Authenticator, Htpasswd},
+    auth::Authenticator,
     domain::Registry,
     gate::WriteGate,
     http::{AccessLog, App, Locations},
     metrics::Metrics,
     store::filesystem::{Attempt, FilesystemStore, StoreLock},
 };
+use entrepot_registry_config::UserFile;
 use http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -41,7 +42,7 @@ impl Fixture {
     /// `ada` (password `a`) may do everything, `pull` (password `p`) may pull.
     pub(crate) fn with_users() -> Self {
         let file = |name: &str, password: &str| {
-            Htpasswd::parse(&format!("{name}:{}", bcrypt::hash(password, 4).unwrap())).unwrap()
+            UserFile::parse(&format!("{name}:{}", bcrypt::hash(password, 4).unwrap())).unwrap()
         };
         let (users, managed) = (file("ada", "a"), file("pull", "p"));
         let authenticator = Authenticator::htpasswd("Team registry".into(), users, managed, &["pull".into()]);

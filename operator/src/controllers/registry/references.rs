@@ -2,6 +2,7 @@
 
 use entrepot_crds::RegistrySpec;
 use entrepot_crds::conditions::{ConditionType, Reason};
+use entrepot_registry_config::UserFile;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 
@@ -93,18 +94,62 @@ pub fn htpasswd(spec: &RegistrySpec, secret: Option<&Secret>) -> Result<Option<U
         ));
     };
     let found = HTPASSWD_KEYS.iter().find_map(|key| value(secret, key).map(|content| (*key, content)));
-    match found {
-        Some((key, content)) => {
-            Ok(Some(UserHtpasswd { secret_name: name.to_owned(), key, content: content.to_vec() }))
-        }
-        None => Err(finding(
+    let Some((key, content)) = found else {
+        return Err(finding(
             Reason::HtpasswdSecretIncomplete,
             "it has neither the key htpasswd nor auth; store the file under one of them",
-        )),
-    }
+        ));
+    };
+    // A server that is given a file it refuses does not start, for anybody.
+    readable(content).map_err(|why| finding(Reason::HtpasswdUnreadable, &format!("key {key}: {why}")))?;
+    Ok(Some(UserHtpasswd { secret_name: name.to_owned(), key, content: content.to_vec() }))
+}
+
+/// Reads the file as the server does.
+fn readable(content: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(content)
+        .map_err(|_| "it is not UTF-8; write it anew with `htpasswd -B`".to_owned())?;
+    UserFile::parse(text).map(drop).map_err(|error| error.to_string())
 }
 
 fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
     let value = secret.data.as_ref()?.get(key)?;
     (!value.0.is_empty()).then_some(value.0.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(file: &[u8]) -> Result<Option<UserHtpasswd>, Finding> {
+        let spec =
+            json!({"storage": {"volume": {"size": "1Gi"}}, "auth": {"htpasswdSecretRef": {"name": "users"}}});
+        let data = [("htpasswd".to_owned(), ByteString(file.to_vec()))].into();
+        let secret = Secret { data: Some(data), ..Secret::default() };
+        htpasswd(&serde_json::from_value(spec).unwrap(), Some(&secret))
+    }
+
+    #[test]
+    fn a_file_the_server_would_refuse_is_a_finding_and_not_a_server_that_does_not_start() {
+        let said = |why: &str| {
+            let message = format!(
+                "auth.htpasswdSecretRef: Secret users: key htpasswd: {why}. Until then only the generated credentials are let in"
+            );
+            Err(Finding::new(ConditionType::ConfigurationReady, Reason::HtpasswdUnreadable, message))
+        };
+        let md5 = "line 2: the hash of `ada` is not bcrypt; make it with `htpasswd -B`";
+        assert_eq!(read(b"# team\nada:$apr1$x$y\n"), said(md5));
+        assert_eq!(read(b"\xff\xfea\0"), said("it is not UTF-8; write it anew with `htpasswd -B`"));
+    }
+
+    #[test]
+    fn a_file_of_bcrypt_hashes_is_mounted_as_it_is() {
+        let file = b"ci:$2y$05$Iv2bj52hLQfpR/E.AKTY/OU1zwKePI80sE1E.4nnmvmlDIzrnlri2\r\n";
+        let expected =
+            UserHtpasswd { secret_name: "users".to_owned(), key: "htpasswd", content: file.to_vec() };
+        assert_eq!(read(file), Ok(Some(expected)));
+    }
 }

@@ -5,19 +5,16 @@ use bcrypt::HashParts;
 /// Beyond this one check takes more than ten seconds of a processor, and checks go one at a time.
 const MAX_COST: u32 = 16;
 
-/// bcrypt's answer for nobody: 22 characters of salt and 31 of hash that no password gives.
-const NOBODY: &str = ".....................................................";
-
-/// An htpasswd file: names and bcrypt hashes.
+/// An htpasswd file, which `auth.htpasswd.path` and `entrepot.auth.managed.path` name: users and their bcrypt hashes.
 #[derive(Clone, Default)]
-pub struct Htpasswd {
+pub struct UserFile {
     hashes: HashMap<Box<str>, Box<str>>,
     cost: u32,
 }
 
 /// What is wrong with an htpasswd file. A hash is never repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HtpasswdError {
+pub enum UserFileError {
     /// No colon, or nothing before it.
     #[error("line {line}: must be `name:hash`")]
     Malformed {
@@ -52,9 +49,9 @@ pub enum HtpasswdError {
     },
 }
 
-impl Htpasswd {
+impl UserFile {
     /// From the file's text. Empty lines and lines that begin with `#` are skipped.
-    pub fn parse(text: &str) -> Result<Self, HtpasswdError> {
+    pub fn parse(text: &str) -> Result<Self, UserFileError> {
         let mut file = Self::default();
         for (index, text) in text.lines().enumerate() {
             let text = text.trim();
@@ -65,21 +62,21 @@ impl Htpasswd {
         Ok(file)
     }
 
-    fn add(&mut self, line: usize, text: &str) -> Result<(), HtpasswdError> {
-        let (name, hash) = text.split_once(':').ok_or(HtpasswdError::Malformed { line })?;
+    fn add(&mut self, line: usize, text: &str) -> Result<(), UserFileError> {
+        let (name, hash) = text.split_once(':').ok_or(UserFileError::Malformed { line })?;
         if name.is_empty() {
-            return Err(HtpasswdError::Malformed { line });
+            return Err(UserFileError::Malformed { line });
         }
         let name = || name.to_owned();
-        let parts: HashParts = hash.parse().map_err(|_| HtpasswdError::NotBcrypt { line, name: name() })?;
+        let parts: HashParts = hash.parse().map_err(|_| UserFileError::NotBcrypt { line, name: name() })?;
         let cost = parts.get_cost();
         if cost > MAX_COST {
-            return Err(HtpasswdError::Cost { line, name: name(), cost });
+            return Err(UserFileError::Cost { line, name: name(), cost });
         }
         self.cost = self.cost.max(cost);
         match self.hashes.insert(name().into(), hash.into()) {
             None => Ok(()),
-            Some(_) => Err(HtpasswdError::Twice { line, name: name() }),
+            Some(_) => Err(UserFileError::Twice { line, name: name() }),
         }
     }
 
@@ -94,12 +91,6 @@ impl Htpasswd {
     }
 }
 
-/// A hash that no password matches and that takes as long to check as one of `cost`: an unknown name must not be told
-/// from a wrong password by the time the answer takes.
-pub(super) fn nobody(cost: u32) -> String {
-    format!("$2b${:02}${NOBODY}", cost.clamp(4, MAX_COST))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,12 +98,12 @@ mod tests {
     const ADA: &str = "$2y$05$C4bnFzR5zqOmJZ8yRrh3qemFn4U9fDdl5Y8W0T0oQ4h9n2xXyHyJW";
 
     fn error(text: &str) -> String {
-        Htpasswd::parse(text).map(|_| ()).unwrap_err().to_string()
+        UserFile::parse(text).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
     fn reads_names_comments_and_both_line_ends() {
-        let file = Htpasswd::parse(&format!("# team\r\n\r\nada:{ADA}\r\nbob:{ADA}\n")).unwrap();
+        let file = UserFile::parse(&format!("# team\r\n\r\nada:{ADA}\r\nbob:{ADA}\n")).unwrap();
         assert_eq!((file.hash("ada"), file.hash("bob"), file.hash("eve")), (Some(ADA), Some(ADA), None));
         assert_eq!(file.cost(), 5);
     }
@@ -132,17 +123,10 @@ mod tests {
         assert_eq!(error(&format!("ada:{ADA}\nada:{ADA}")), "line 2: `ada` is there already");
     }
 
-    #[test]
-    fn nobody_costs_what_somebody_does() {
-        let parts: HashParts = nobody(5).parse().unwrap();
-        assert_eq!(parts.get_cost(), 5);
-        assert!(!bcrypt::verify("", &nobody(4)).unwrap());
-    }
-
     proptest::proptest! {
         #[test]
         fn never_panics(text in ".{0,200}") {
-            let _ = Htpasswd::parse(&text).map(|_| ());
+            let _ = UserFile::parse(&text).map(|_| ());
         }
     }
 }
