@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use entrepot_crds::names::Names;
 use k8s_openapi::{
     api::apps::v1::{DaemonSet, Deployment},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -69,10 +70,9 @@ pub fn source_file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/")).join(path)
 }
 
-/// Installs the operator and its node agent, or brings them up to what was built last; waits until they run.
-///
-/// Registries keep the server they run until something else replaces its Pod.
-pub async fn install(cluster: &Cluster, progress: &Progress) -> Result<(), InstallError> {
+/// Installs the operator and its node agent, or brings them up to what was built last; waits until they run. Answers
+/// whether others ran before: Registries that are there then still run the server of those ([`restart`]).
+pub async fn install(cluster: &Cluster, progress: &Progress) -> Result<bool, InstallError> {
     let archives = archives(&Cache::from_environment()?)?;
     let built_from = fingerprint(&archives)?;
     for archive in &archives {
@@ -90,6 +90,20 @@ pub async fn install(cluster: &Cluster, progress: &Progress) -> Result<(), Insta
     established(cluster, progress).await?;
     roll_out::<Deployment>(cluster, OPERATOR, &built_from, stale.0, progress).await?;
     roll_out::<DaemonSet>(cluster, AGENT, &built_from, stale.1, progress).await?;
+    Ok(stale.0)
+}
+
+/// Makes a Registry's server, if it has one by now, run the image that was built last.
+pub async fn restart(cluster: &Cluster, names: &Names, progress: &Progress) -> Result<(), InstallError> {
+    let kubectl = Kubectl::new(cluster.kubeconfig());
+    let server = [&format!("deployment/{}", names.deployment()), "--namespace", names.namespace()];
+    let found = [&["get", "--ignore-not-found", "--output=name"], &server[..]].concat();
+    if kubectl.run(&found).await?.is_empty() {
+        return Ok(());
+    }
+    kubectl.run(&[&["rollout", "restart"], &server[..]].concat()).await?;
+    let status = [&["rollout", "status", "--timeout=180s"], &server[..]].concat();
+    progress.step("restarting the registry with the image that was built last", kubectl.run(&status)).await?;
     Ok(())
 }
 

@@ -68,8 +68,11 @@ pub async fn start(
     }
     for node in Node::ALL {
         let name = name(node);
-        let gone =
-            || async { api.get_opt(&name).await.map(|pod| Seen::when(pod.is_none(), (), "it is ending")) };
+        let gone = || async {
+            api.get_opt(&name)
+                .await
+                .map(|pod| pod.map_or(Seen::Ready(()), |_| Seen::NotYet("it is ending".into())))
+        };
         progress.wait(&format!("the earlier Pod {name} to go"), BOUND, gone).await?;
         Pods::of(client.clone(), namespace).create(&name, spec(node, host, secret)).await?;
     }
@@ -81,6 +84,7 @@ pub async fn finish(
     client: &Client,
     namespace: &str,
     node: Node,
+    host: &str,
     progress: &Progress,
 ) -> Result<Running, ClusterError> {
     let name = name(node);
@@ -88,7 +92,7 @@ pub async fn finish(
     progress.step(&format!("waiting for the Pod {name}"), pods.wait_ready(&name, BOUND)).await?;
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let pod = api.get(&name).await.map_err(|source| failed(&format!("read the Pod {name}"), source))?;
-    let pulls = pulls(client, namespace, &pod, progress).await?;
+    let pulls = pulls(client, &pod, host, progress).await?;
     Ok(Running { image_ids: image_ids(&pod), name, node, pulls })
 }
 
@@ -110,18 +114,19 @@ fn image_ids(pod: &Pod) -> BTreeMap<String, String> {
 /// The kubelet's own words on the pulls of a Pod, one a container; they arrive a little after the Pod runs.
 async fn pulls(
     client: &Client,
-    namespace: &str,
     pod: &Pod,
+    host: &str,
     progress: &Progress,
 ) -> Result<Vec<String>, ClusterError> {
-    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let api: Api<Event> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+    let by_name = format!("Successfully pulled image \"{host}/");
     let uid = pod.uid().unwrap_or_default();
     let wanted = pod.spec.as_ref().map_or(0, |spec| spec.containers.len());
     let of_pod = ListParams::default().fields(&format!("involvedObject.uid={uid},reason=Pulled"));
     let look = || async {
         let events = api.list(&of_pod).await?;
         let messages = events.items.into_iter().filter_map(|event| event.message);
-        let pulled: Vec<_> = messages.filter(|message| message.starts_with("Successfully pulled")).collect();
+        let pulled: Vec<_> = messages.filter(|message| message.starts_with(&by_name)).collect();
         let count = pulled.len();
         Ok::<_, kube::Error>(Seen::when(count == wanted, pulled, format!("{count} of {wanted} pulls")))
     };

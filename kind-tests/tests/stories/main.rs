@@ -21,3 +21,4 @@ mod refusals;
 mod retain;
 mod storage_class;
 mod user_certificate;
+mod users;
