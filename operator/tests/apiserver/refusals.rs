@@ -52,7 +52,8 @@ async fn nothing_is_made_from_an_authority_that_cannot_be_stored() {
 async fn a_configuration_that_cannot_be_stored_is_not_what_the_server_is_restarted_for() {
     let client = client().await;
     let namespace = namespace(&client).await;
-    let users = json!({"metadata": {"name": "users"}, "stringData": {"htpasswd": "ci:x"}});
+    let file = "ci:$2y$05$Iv2bj52hLQfpR/E.AKTY/OU1zwKePI80sE1E.4nnmvmlDIzrnlri2";
+    let users = json!({"metadata": {"name": "users"}, "stringData": {"htpasswd": file}});
     let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
     secrets.create(&PostParams::default(), &serde_json::from_value(users).unwrap()).await.unwrap();
     let registry = create(&client, &namespace, "main", |_| {}).await;
