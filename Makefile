@@ -22,7 +22,7 @@ check: lint ## the inner loop: lint, unit, golden, router
 .PHONY: lint
 lint: ## formatting and lints, warnings are errors
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo clippy --locked --workspace --all-targets --quiet -- --deny warnings
 	@# `--all-targets` leaves out the tests that a plain `cargo test` leaves out.
 	cargo clippy --workspace --test '*' --quiet -- --deny warnings
 
