@@ -1,6 +1,7 @@
 //! Lines of an htpasswd file in bcrypt, the only form that distribution and this registry read.
 
 use bcrypt::Version;
+use entrepot_registry_config::UserFile;
 
 /// Generated passwords hold 190 random bits, so nobody tries them all at any cost; a higher one
 /// would only make the server slower to answer its first pull after a restart.
@@ -38,19 +39,10 @@ pub fn htpasswd_line(user: &str, password: &str) -> Result<String, HtpasswdError
     Ok(format!("{user}:{}", parts.format_for_version(Version::TwoY)))
 }
 
-/// Whether `file` lets `user` in with `password`.
-///
-/// Every line of that user must verify: readers disagree on which of two lines counts, so a file
-/// with a stale second line is answered with false and written anew.
+/// Whether `file` lets `user` in with `password`. A file that the server would refuse lets nobody in.
 pub fn htpasswd_verifies(file: &str, user: &str, password: &str) -> bool {
-    let mut hashes = file
-        .lines()
-        .filter_map(|line| line.trim_end().split_once(':'))
-        .filter(|(name, _)| *name == user)
-        .map(|(_, hash)| hash)
-        .peekable();
-    hashes.peek().is_some()
-        && hashes.all(|hash| bcrypt::non_truncating_verify(password, hash).unwrap_or(false))
+    let Ok(file) = UserFile::parse(file) else { return false };
+    file.hash(user).is_some_and(|hash| bcrypt::non_truncating_verify(password, hash).unwrap_or(false))
 }
 
 #[cfg(test)]
