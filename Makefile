@@ -31,14 +31,16 @@ test: ## the whole gate: check, real clients, a real apiserver, a real cluster
 	.ci/test
 
 .PHONY: demo
-demo: images ## from nothing to Pods that run images pulled out of a managed registry
-	@# Not by `cargo run --quiet` below, which would be silent while it compiles.
-	cargo build --package entrepot-kind-tests --bin kind-tests
-	$(KIND) demo
+demo: images demo-program ## from nothing to Pods that run images pulled out of a managed registry
+	$(ENTREPOT_CACHE)/demo/kind-tests demo
 
 .PHONY: demo-down
-demo-down: ## take the demo's cluster away; only the caches stay
-	$(KIND) down
+demo-down: demo-program ## take the demo's cluster away; only the caches stay
+	$(ENTREPOT_CACHE)/demo/kind-tests down
+
+.PHONY: demo-program
+demo-program: # as the images, so that the demo's first run compiles what they share once
+	@deploy/images/build program
 
 .PHONY: generate
 generate: ## write what follows from the code: the definitions, their copy in the chart, deploy/install.yaml

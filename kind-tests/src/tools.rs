@@ -40,6 +40,8 @@ struct Recipe {
     name: &'static str,
     go_mod: &'static str,
     go_sum: &'static str,
+    /// The program's source where no module's own will do; else the module names what to build in its `tool` line.
+    main: Option<&'static str>,
     flags: &'static [&'static str],
     /// The commands that the build makes.
     commands: &'static [&'static str],
@@ -55,6 +57,7 @@ macro_rules! recipe {
             name: $name,
             go_mod: include_str!(concat!("../tools/", $name, "/go.mod")),
             go_sum: include_str!(concat!("../tools/", $name, "/go.sum")),
+            main: None,
             flags: $flags,
             commands: $commands,
             renamed: $renamed,
@@ -64,6 +67,11 @@ macro_rules! recipe {
 }
 
 const STRIPPED: &[&str] = &["-ldflags", "-s -w"];
+/// Nobody debugs these programs, and without what only debuggers read they compile in an eighth less time.
+const COMMON_FLAGS: &[&str] = &["-trimpath", "-gcflags=all=-dwarf=false"];
+/// The compiler collects its garbage less often than a server would want to: a fifth less time for a few hundred megabytes.
+const COMPILER_GARBAGE: &str = "400";
+const COREDNS_MAIN: &str = include_str!("../tools/coredns/main.go");
 const CONTAINERD_FLAGS: &[&str] = &["-tags", "no_btrfs,no_zfs,no_devmapper", "-ldflags", "-s -w"];
 /// Without these an apiserver says it is v0.0.0, and clients that look at its version refuse it.
 const KUBERNETES_FLAGS: &[&str] = &[
@@ -120,7 +128,9 @@ impl Tool {
             Self::Etcd => recipe!("etcd", STRIPPED, &["etcd"], true, 60),
             Self::Kubernetes => recipe!("kubernetes", KUBERNETES_FLAGS, KUBERNETES_COMMANDS, false, 420),
             Self::Containerd => recipe!("containerd", CONTAINERD_FLAGS, CONTAINERD_COMMANDS, false, 100),
-            Self::Coredns => recipe!("coredns", STRIPPED, &["coredns"], false, 120),
+            Self::Coredns => {
+                Recipe { main: Some(COREDNS_MAIN), ..recipe!("coredns", STRIPPED, &["coredns"], false, 120) }
+            }
             Self::Crane => recipe!("crane", STRIPPED, &["crane"], false, 15),
             Self::Helm => recipe!("helm", STRIPPED, &["helm"], false, 120),
             Self::Distribution => recipe!("distribution", STRIPPED, &["distribution"], true, 100),
@@ -160,7 +170,8 @@ async fn ensure_one(cache: &Cache, tool: Tool, progress: &Progress) -> Result<()
 
 /// Of everything that decides what the build makes.
 fn key(recipe: &Recipe) -> String {
-    let parts: Vec<&str> = [recipe.go_mod, recipe.go_sum].iter().chain(recipe.flags).copied().collect();
+    let sources = [recipe.go_mod, recipe.go_sum].into_iter().chain(recipe.main);
+    let parts: Vec<&str> = sources.chain(COMMON_FLAGS.iter().chain(recipe.flags).copied()).collect();
     sha256::key(&parts)
 }
 
@@ -174,14 +185,18 @@ async fn build(recipe: &Recipe, folder: &Path) -> Result<(), ToolError> {
     let output = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).map_err(keep)?;
     fs::write(module.path().join("go.mod"), recipe.go_mod).map_err(keep)?;
     fs::write(module.path().join("go.sum"), recipe.go_sum).map_err(keep)?;
+    if let Some(main) = recipe.main {
+        fs::write(module.path().join("main.go"), main).map_err(keep)?;
+    }
     let mut target = output.path().as_os_str().to_owned();
     target.push("/");
     if let (true, [command]) = (recipe.renamed, recipe.commands) {
         target.push(command);
     }
     let mut go = Command::new("go");
-    go.args(["build", "-trimpath"]).args(recipe.flags).arg("-o").arg(&target).arg("tool");
-    go.current_dir(module.path()).env("CGO_ENABLED", "0").env("GOWORK", "off");
+    go.arg("build").args(COMMON_FLAGS).args(recipe.flags).arg("-o").arg(&target);
+    go.arg(if recipe.main.is_some() { "." } else { "tool" });
+    go.current_dir(module.path()).env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOGC", COMPILER_GARBAGE);
     process::run(&mut go).await.map_err(|source| ToolError::Build { tool: recipe.name, source })?;
     for command in recipe.commands {
         if !output.path().join(command).is_file() {
@@ -226,16 +241,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_changes_with_the_module_its_sums_and_the_flags() {
+    fn the_key_changes_with_whatever_decides_the_build() {
         let base = || Recipe { go_mod: "a", go_sum: "b", flags: &["c"], ..Tool::Crane.recipe() };
         let keys = [
             key(&base()),
+            key(&Recipe { main: Some("package main"), ..base() }),
             key(&Recipe { go_mod: "ab", go_sum: "", ..base() }),
             key(&Recipe { go_sum: "x", ..base() }),
             key(&Recipe { flags: &["c", "d"], ..base() }),
         ];
         assert!(keys.iter().all(|key| key.len() == 12), "{keys:?}");
-        assert!((1..4).all(|i| !keys[..i].contains(&keys[i])), "{keys:?}");
+        assert!((1..5).all(|i| !keys[..i].contains(&keys[i])), "{keys:?}");
     }
 
     #[test]
@@ -254,7 +270,8 @@ mod tests {
     fn every_tool_is_pinned() {
         for tool in <Tool as clap::ValueEnum>::value_variants() {
             let recipe = tool.recipe();
-            assert!(recipe.go_mod.contains("\ntool ") && recipe.go_sum.contains(" h1:"), "{}", recipe.name);
+            let says_what = recipe.main.is_some() || recipe.go_mod.contains("\ntool ");
+            assert!(says_what && recipe.go_sum.contains(" h1:"), "{}", recipe.name);
         }
     }
 }
