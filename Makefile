@@ -10,6 +10,8 @@ export ENTREPOT_TOOLS ?= $(ENTREPOT_CACHE)/bin
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 KIND := cargo run --quiet --package entrepot-kind-tests --bin kind-tests --
+# The same program as the images' build leaves it.
+DEMO := $(ENTREPOT_CACHE)/demo/kind-tests
 
 .PHONY: help
 help: ## list the targets
@@ -31,16 +33,15 @@ test: ## the whole gate: check, real clients, a real apiserver, a real cluster
 	.ci/test
 
 .PHONY: demo
-demo: images demo-program ## from nothing to Pods that run images pulled out of a managed registry
-	$(ENTREPOT_CACHE)/demo/kind-tests demo
+demo: images ## from nothing to Pods that run images pulled out of a managed registry
+	$(DEMO) demo
 
 .PHONY: demo-down
-demo-down: demo-program ## take the demo's cluster away; only the caches stay
-	$(ENTREPOT_CACHE)/demo/kind-tests down
+demo-down: | $(DEMO) ## take the demo's cluster away; only the caches stay
+	$(DEMO) down
 
-.PHONY: demo-program
-demo-program: # as the images, so that the demo's first run compiles what they share once
-	@deploy/images/build program
+$(DEMO):
+	deploy/images/build
 
 .PHONY: generate
 generate: ## write what follows from the code: the definitions, their copy in the chart, deploy/install.yaml
