@@ -12,9 +12,25 @@ pub struct UserFile {
     cost: u32,
 }
 
+/// What PowerShell and editors put before UTF-8.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+/// What PowerShell's `>` puts before UTF-16, of either byte order.
+const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
 /// What is wrong with an htpasswd file. A hash is never repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserFileError {
+    /// As PowerShell's `>` writes it.
+    #[error(
+        "it is UTF-16 and must be ASCII or UTF-8; in PowerShell, write it with `| Set-Content -Encoding ASCII FILE`"
+    )]
+    Utf16,
+    /// No text at all.
+    #[error("line {line}: it is no UTF-8 text")]
+    NotText {
+        /// One-based.
+        line: usize,
+    },
     /// No colon, or nothing before it.
     #[error("line {line}: must be `name:hash`")]
     Malformed {
@@ -50,8 +66,17 @@ pub enum UserFileError {
 }
 
 impl UserFile {
-    /// From the file's text. Empty lines and lines that begin with `#` are skipped.
-    pub fn parse(text: &str) -> Result<Self, UserFileError> {
+    /// From the file's bytes. Empty lines and lines that begin with `#` are skipped, and so is a byte order mark.
+    pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, UserFileError> {
+        let bytes = bytes.as_ref();
+        if UTF16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
+            return Err(UserFileError::Utf16);
+        }
+        let bytes = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let before = bytes.iter().take(error.valid_up_to());
+            UserFileError::NotText { line: 1 + before.filter(|byte| **byte == b'\n').count() }
+        })?;
         let mut file = Self::default();
         for (index, text) in text.lines().enumerate() {
             let text = text.trim();
@@ -98,7 +123,7 @@ mod tests {
     const ADA: &str = "$2y$05$C4bnFzR5zqOmJZ8yRrh3qemFn4U9fDdl5Y8W0T0oQ4h9n2xXyHyJW";
 
     fn error(text: &str) -> String {
-        UserFile::parse(text).map(|_| ()).unwrap_err().to_string()
+        UserFile::parse(text).map(drop).unwrap_err().to_string()
     }
 
     #[test]
@@ -106,6 +131,20 @@ mod tests {
         let file = UserFile::parse(&format!("# team\r\n\r\nada:{ADA}\r\nbob:{ADA}\n")).unwrap();
         assert_eq!((file.hash("ada"), file.hash("bob"), file.hash("eve")), (Some(ADA), Some(ADA), None));
         assert_eq!(file.cost(), 5);
+    }
+
+    #[test]
+    fn a_file_of_windows_is_read_or_told_how_to_write() {
+        let file = UserFile::parse(format!("\u{feff}ada:{ADA}\r\n")).unwrap();
+        assert_eq!(file.hash("ada"), Some(ADA));
+        let utf16 = |bytes: fn(u16) -> [u8; 2]| {
+            let text = format!("\u{feff}ada:{ADA}\r\n");
+            UserFile::parse(text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>()).map(drop)
+        };
+        assert_eq!(utf16(u16::to_le_bytes), Err(UserFileError::Utf16));
+        assert_eq!(utf16(u16::to_be_bytes), Err(UserFileError::Utf16));
+        let not_text = UserFile::parse(b"# team\nada:\xe9").map(drop);
+        assert_eq!(not_text, Err(UserFileError::NotText { line: 2 }));
     }
 
     #[test]
@@ -125,8 +164,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn never_panics(text in ".{0,200}") {
+        fn never_panics(text in ".{0,200}", bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
             let _ = UserFile::parse(&text).map(|_| ());
+            let _ = UserFile::parse(&bytes).map(|_| ());
         }
     }
 }

@@ -90,8 +90,8 @@ pub(super) fn load_users(config: &Config) -> Result<UserFiles, InputError> {
 
 fn load_htpasswd(key: &'static str, path: Option<&PathBuf>) -> Result<UserFile, InputError> {
     let Some(path) = path else { return Ok(UserFile::default()) };
-    let text = read(key, path)?;
-    UserFile::parse(&text).map_err(|source| InputError::Htpasswd { path: path.clone(), source })
+    let bytes = read(key, path)?;
+    UserFile::parse(bytes).map_err(|source| InputError::Htpasswd { path: path.clone(), source })
 }
 
 /// The certificates that the configuration names; `None` without any.
@@ -114,14 +114,14 @@ fn secret(config: &Config) -> Result<Vec<u8>, InputError> {
         );
         return Ok(rand::random::<[u8; 32]>().to_vec());
     };
-    let text = read("entrepot.http.secretFile", path)?;
-    let secret = text.trim_end_matches(['\r', '\n']);
+    let mut secret = read("entrepot.http.secretFile", path)?;
+    while secret.pop_if(|last| matches!(last, b'\r' | b'\n')).is_some() {}
     if secret.is_empty() {
         return Err(InputError::EmptySecret { path: path.clone() });
     }
-    Ok(secret.as_bytes().to_vec())
+    Ok(secret)
 }
 
-fn read(key: &'static str, path: &PathBuf) -> Result<String, InputError> {
-    fs::read_to_string(path).map_err(|source| InputError::Read { key, path: path.clone(), source })
+fn read(key: &'static str, path: &PathBuf) -> Result<Vec<u8>, InputError> {
+    fs::read(path).map_err(|source| InputError::Read { key, path: path.clone(), source })
 }

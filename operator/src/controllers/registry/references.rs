@@ -101,15 +101,9 @@ pub fn htpasswd(spec: &RegistrySpec, secret: Option<&Secret>) -> Result<Option<U
         ));
     };
     // A server that is given a file it refuses does not start, for anybody.
-    readable(content).map_err(|why| finding(Reason::HtpasswdUnreadable, &format!("key {key}: {why}")))?;
+    UserFile::parse(content)
+        .map_err(|why| finding(Reason::HtpasswdUnreadable, &format!("key {key}: {why}")))?;
     Ok(Some(UserHtpasswd { secret_name: name.to_owned(), key, content: content.to_vec() }))
-}
-
-/// Reads the file as the server does.
-fn readable(content: &[u8]) -> Result<(), String> {
-    let text = std::str::from_utf8(content)
-        .map_err(|_| "it is not UTF-8; write it anew with `htpasswd -B`".to_owned())?;
-    UserFile::parse(text).map(drop).map_err(|error| error.to_string())
 }
 
 fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
@@ -142,7 +136,12 @@ mod tests {
         };
         let md5 = "line 2: the hash of `ada` is not bcrypt; make it with `htpasswd -B`";
         assert_eq!(read(b"# team\nada:$apr1$x$y\n"), said(md5));
-        assert_eq!(read(b"\xff\xfea\0"), said("it is not UTF-8; write it anew with `htpasswd -B`"));
+        assert_eq!(
+            read(b"\xff\xfea\0"),
+            said(
+                "it is UTF-16 and must be ASCII or UTF-8; in PowerShell, write it with `| Set-Content -Encoding ASCII FILE`"
+            )
+        );
     }
 
     #[test]
