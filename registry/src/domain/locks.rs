@@ -53,10 +53,14 @@ impl Locks {
         Self::hold(&self.digests, wanted).await
     }
 
-    /// Keeps `tag` to the caller alone.
-    pub(super) async fn tag(&self, repository: &RepositoryName, tag: &Tag) -> Held<'_> {
-        let stripe = self.stripe(&(repository, tag), TAG_STRIPES);
-        Self::hold(&self.tags, BTreeMap::from([(stripe, true)])).await
+    /// Keeps `tags` to the caller alone.
+    pub(super) async fn tags<'t>(
+        &self,
+        repository: &RepositoryName,
+        tags: impl IntoIterator<Item = &'t Tag>,
+    ) -> Held<'_> {
+        let stripe = |tag: &Tag| self.stripe(&(repository, tag), TAG_STRIPES);
+        Self::hold(&self.tags, tags.into_iter().map(|tag| (stripe(tag), true)).collect()).await
     }
 
     fn stripe(&self, key: &impl std::hash::Hash, count: usize) -> usize {

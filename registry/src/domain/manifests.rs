@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use entrepot_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Tag};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -48,7 +50,7 @@ impl Registry {
         Ok(StoredManifest { media_type: Manifest::media_type_of(&bytes), digest, bytes })
     }
 
-    /// Stores a manifest under its digest, and under a tag if that is how it is named; answers the digest.
+    /// Stores a manifest under its digest, and under `tags` and the tag that it is named by if it is; answers the digest.
     ///
     /// Refused, with nothing changed, when it is malformed, when it does not have the digest it is named by, and when a blob
     /// that it needs is not in this repository with the size it says ([`DomainError::ManifestUnverified`]).
@@ -56,6 +58,7 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         reference: &Reference,
+        tags: &BTreeSet<Tag>,
         content_type: Option<&str>,
         bytes: Vec<u8>,
     ) -> Result<Digest, DomainError> {
@@ -65,20 +68,18 @@ impl Registry {
         }
         let (digest, tag) = named(reference, &bytes)?;
         let manifest = Manifest::parse(bytes, content_type)?;
-        let put = Put { repository: repository.clone(), digest: digest.clone(), tag, manifest };
+        let tags = tags.iter().cloned().chain(tag).collect();
+        let put = Put { repository: repository.clone(), digest: digest.clone(), tags, manifest };
         let registry = self.clone();
         to_the_end(async move { registry.publish(put).await }).await?;
         Ok(digest)
     }
 
     async fn publish(&self, put: Put) -> Result<(), DomainError> {
-        let Put { repository, digest, tag, manifest } = &put;
+        let Put { repository, digest, tags, manifest } = &put;
         let needed: Vec<Digest> = required(manifest).map(|descriptor| descriptor.digest.clone()).collect();
         let _digests = self.locks.digest(repository, digest, &needed).await;
-        let _tag = match tag {
-            Some(tag) => Some(self.locks.tag(repository, tag).await),
-            None => None,
-        };
+        let _tags = self.locks.tags(repository, tags).await;
         let facts = self.facts(repository, needed).await?;
         for round in plan_put(put, &facts).map_err(DomainError::ManifestUnverified)? {
             self.store.write(round).await?;
@@ -104,7 +105,7 @@ impl Registry {
             return Err(DomainError::ManifestUnknown { repository: repository.clone(), reference });
         }
         for tag in self.tags_of(repository, digest).await? {
-            let _tag = self.locks.tag(repository, &tag).await;
+            let _tag = self.locks.tags(repository, [&tag]).await;
             if self.store.tag(repository, &tag).await?.as_ref() == Some(digest) {
                 self.store.write(vec![Mutation::DeleteTag { repository: repository.clone(), tag }]).await?;
             }
@@ -123,7 +124,7 @@ impl Registry {
     }
 
     async fn untag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), DomainError> {
-        let _held = self.locks.tag(repository, tag).await;
+        let _held = self.locks.tags(repository, [tag]).await;
         if self.store.tag(repository, tag).await?.is_none() {
             let reference = Reference::Tag(tag.clone());
             return Err(DomainError::ManifestUnknown { repository: repository.clone(), reference });

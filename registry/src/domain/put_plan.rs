@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use entrepot_oci::media_type::is_non_distributable;
@@ -17,8 +17,8 @@ pub struct Put {
     pub repository: RepositoryName,
     /// Under which digest, which the bytes have.
     pub digest: Digest,
-    /// The tag to name it by, too.
-    pub tag: Option<Tag>,
+    /// The tags to name it by, too.
+    pub tags: BTreeSet<Tag>,
     /// What.
     pub manifest: Manifest,
 }
@@ -57,7 +57,7 @@ pub fn plan_put(put: Put, facts: &Facts) -> Result<Vec<Vec<Mutation>>, Vec<Viola
     if !violations.is_empty() {
         return Err(violations);
     }
-    let Put { repository, digest, tag, manifest } = put;
+    let Put { repository, digest, tags, manifest } = put;
     let mut rounds = vec![vec![
         Mutation::PutBlob { digest: digest.clone(), bytes: Bytes::from(manifest.into_bytes()) },
         Mutation::PutLink {
@@ -67,7 +67,10 @@ pub fn plan_put(put: Put, facts: &Facts) -> Result<Vec<Vec<Mutation>>, Vec<Viola
             target: digest.clone(),
         },
     ]];
-    rounds.extend(tag.map(|tag| vec![Mutation::PutTag { repository, tag, digest }]));
+    if !tags.is_empty() {
+        let named = |tag| Mutation::PutTag { repository: repository.clone(), tag, digest: digest.clone() };
+        rounds.push(tags.into_iter().map(named).collect());
+    }
     Ok(rounds)
 }
 
@@ -101,12 +104,12 @@ mod tests {
         json!({"mediaType": "x/y", "digest": Digest::of(Algorithm::Sha256, content), "size": size})
     }
 
-    fn put(document: &Value, tag: Option<&str>) -> Put {
+    fn put(document: &Value, tags: &[&str]) -> Put {
         let manifest = Manifest::parse(serde_json::to_vec(document).unwrap(), None).unwrap();
         Put {
             repository: "team/app".parse().unwrap(),
             digest: manifest.digest(Algorithm::Sha256),
-            tag: tag.map(|tag| tag.parse().unwrap()),
+            tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
             manifest,
         }
     }
@@ -124,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn the_tag_comes_in_a_later_round_than_what_it_names() {
+    fn tags_come_in_a_later_round_than_what_they_name() {
         let facts = Facts::from([(digest(b"{}"), 2), (digest(b"one"), 3), (digest(b"two!"), 4)]);
-        let wanted = put(&image(), Some("v1"));
+        let wanted = put(&image(), &["v1", "latest"]);
         let (repository, manifest) = (wanted.repository.clone(), wanted.digest.clone());
         let stored = vec![
             Mutation::PutBlob {
@@ -140,16 +143,20 @@ mod tests {
                 target: manifest.clone(),
             },
         ];
-        let tagged = vec![Mutation::PutTag { repository, tag: "v1".parse().unwrap(), digest: manifest }];
-        assert_eq!(plan_put(wanted, &facts), Ok(vec![stored.clone(), tagged]));
-        assert_eq!(plan_put(put(&image(), None), &facts), Ok(vec![stored]));
+        let tagged = ["latest", "v1"].map(|tag| Mutation::PutTag {
+            repository: repository.clone(),
+            tag: tag.parse().unwrap(),
+            digest: manifest.clone(),
+        });
+        assert_eq!(plan_put(wanted, &facts), Ok(vec![stored.clone(), tagged.into()]));
+        assert_eq!(plan_put(put(&image(), &[]), &facts), Ok(vec![stored]));
     }
 
     #[test]
     fn every_blob_that_is_missing_or_of_another_size_is_named_once() {
         let facts = Facts::from([(digest(b"{}"), 2), (digest(b"two!"), 5)]);
         assert_eq!(
-            plan_put(put(&image(), None), &facts),
+            plan_put(put(&image(), &[]), &facts),
             Err(vec![
                 Violation::Absent { digest: digest(b"one") },
                 Violation::Size { digest: digest(b"two!"), declared: 4, found: 5 },
@@ -163,7 +170,7 @@ mod tests {
         lying["layers"][2]["size"] = json!(30);
         let facts = Facts::from([(digest(b"{}"), 2), (digest(b"one"), 3), (digest(b"two!"), 4)]);
         assert_eq!(
-            plan_put(put(&lying, None), &facts),
+            plan_put(put(&lying, &[]), &facts),
             Err(vec![Violation::Size { digest: digest(b"one"), declared: 30, found: 3 }])
         );
     }
@@ -176,19 +183,19 @@ mod tests {
             "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip".into();
         let facts = Facts::from([(digest(b"{}"), 2)]);
         assert_eq!(
-            plan_put(put(&foreign, None), &facts),
+            plan_put(put(&foreign, &[]), &facts),
             Err(vec![Violation::Absent { digest: digest(b"windows") }])
         );
         foreign["layers"][0]["urls"] = json!(["https://example.com/layer"]);
-        assert!(plan_put(put(&foreign, None), &facts).is_ok());
+        assert!(plan_put(put(&foreign, &[]), &facts).is_ok());
         foreign["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar".into();
-        assert!(plan_put(put(&foreign, None), &facts).is_err());
+        assert!(plan_put(put(&foreign, &[]), &facts).is_err());
     }
 
     #[test]
     fn an_index_may_come_before_its_children_and_a_subject_may_be_missing() {
         let mut index = json!({"schemaVersion": 2, "manifests": [descriptor(b"child", 5)]});
         index["subject"] = descriptor(b"subject", 7);
-        assert!(plan_put(put(&index, None), &Facts::new()).is_ok());
+        assert!(plan_put(put(&index, &[]), &Facts::new()).is_ok());
     }
 }

@@ -1,4 +1,6 @@
-use entrepot_oci::{Digest, Reference, RepositoryName};
+use std::collections::BTreeSet;
+
+use entrepot_oci::{Digest, Reference, RepositoryName, Tag};
 
 use crate::{
     auth::{Access, Permission},
@@ -71,12 +73,14 @@ pub enum Action {
         /// Which.
         reference: Reference,
     },
-    /// `PUT /v2/<name>/manifests/<reference>`.
+    /// `PUT /v2/<name>/manifests/<reference>?tag=<tag>&tag=<tag>`.
     PutManifest {
         /// Where.
         repository: RepositoryName,
         /// As which.
         reference: Reference,
+        /// Under which tags besides; how a manifest gets one whose digest is not a sha256.
+        tags: BTreeSet<Tag>,
     },
     /// `DELETE /v2/<name>/manifests/<reference>`.
     DeleteManifest {

@@ -130,7 +130,9 @@ async fn perform(call: &Call, action: &Action) -> Result<Response, ApiError> {
         Action::FinishUpload { upload, digest } => uploads::end(call, upload, digest).await,
         Action::CancelUpload(upload) => uploads::cancel(call, upload).await,
         Action::GetManifest { repository, reference } => manifests::get(call, repository, reference).await,
-        Action::PutManifest { repository, reference } => manifests::put(call, repository, reference).await,
+        Action::PutManifest { repository, reference, tags } => {
+            manifests::put(call, repository, reference, tags).await
+        }
         Action::DeleteManifest { repository, reference } => {
             manifests::delete(call, repository, reference).await
         }

@@ -1,15 +1,20 @@
+use std::collections::BTreeSet;
+
 use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
 };
-use entrepot_oci::{Reference, RepositoryName};
-use http::{StatusCode, header};
+use entrepot_oci::{Reference, RepositoryName, Tag};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::{
     call::{CONTENT_DIGEST, Call, empty},
     error::ApiError,
 };
 use crate::domain::MANIFEST_LIMIT;
+
+/// `OCI-Tag`: a tag of the query that was set, one line each.
+const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Answers with the stored bytes whatever `Accept` says: they are the only form that has this digest, and a client
 /// that cannot read them finds out by itself.
@@ -41,12 +46,18 @@ pub(super) async fn put(
     call: &Call,
     repository: &RepositoryName,
     reference: &Reference,
+    tags: &BTreeSet<Tag>,
 ) -> Result<Response, ApiError> {
     let bytes = call.body.collect(call.content_length(), MANIFEST_LIMIT).await?;
     let content_type = call.header(&header::CONTENT_TYPE);
-    let digest = call.registry().put_manifest(repository, reference, content_type, bytes).await?;
+    let digest = call.registry().put_manifest(repository, reference, tags, content_type, bytes).await?;
     let location = call.locations().manifest(repository, &digest);
-    Ok(empty(StatusCode::CREATED, [(header::LOCATION, location), (CONTENT_DIGEST, digest.to_string())]))
+    let headers = [(header::LOCATION, location), (CONTENT_DIGEST, digest.to_string())];
+    let mut response = empty(StatusCode::CREATED, headers);
+    for tag in tags.iter().filter_map(|tag| HeaderValue::from_str(tag.as_str()).ok()) {
+        response.headers_mut().append(TAG, tag);
+    }
+    Ok(response)
 }
 
 pub(super) async fn delete(

@@ -1,6 +1,8 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use entrepot_oci::{Digest, DigestError, NameError, Reference, ReferenceError, RepositoryName};
+use entrepot_oci::{
+    Digest, DigestError, NameError, Reference, ReferenceError, RepositoryName, Tag, TagError,
+};
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
@@ -131,7 +133,7 @@ impl<'a> Resource<'a> {
                 let (repository, reference): (RepositoryName, Reference) =
                     (name.parse()?, reference.parse()?);
                 match method {
-                    "PUT" => Action::PutManifest { repository, reference },
+                    "PUT" => Action::PutManifest { repository, reference, tags: tags(query)? },
                     "DELETE" => Action::DeleteManifest { repository, reference },
                     _ => Action::GetManifest { repository, reference },
                 }
@@ -147,6 +149,11 @@ fn decode(text: &str) -> Cow<'_, str> {
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+fn tags(query: &str) -> Result<BTreeSet<Tag>, ReferenceError> {
+    let tags = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "tag");
+    Ok(tags.map(|(_, tag)| tag.parse()).collect::<Result<_, TagError>>()?)
 }
 
 fn page(query: &str) -> Result<PageRequest, RouteError> {
@@ -226,7 +233,8 @@ mod tests {
     #[case("DELETE /v2/a/blobs/uploads/xyz", Action::CancelUpload(upload("a", "xyz")))]
     #[case("GET /v2/a/manifests/v1", Action::GetManifest { repository: name("a"), reference: tag("v1") })]
     #[case("HEAD /v2/a/manifests/sha256%3Ae3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Action::GetManifest { repository: name("a"), reference: Reference::Digest(digest()) })]
-    #[case("PUT /v2/manifests/manifests/manifests", Action::PutManifest { repository: name("manifests"), reference: tag("manifests") })]
+    #[case("PUT /v2/manifests/manifests/manifests", Action::PutManifest { repository: name("manifests"), reference: tag("manifests"), tags: [].into() })]
+    #[case("PUT /v2/a/manifests/DIGEST?tag=v1&x=y&tag=latest&tag=v1", Action::PutManifest { repository: name("a"), reference: Reference::Digest(digest()), tags: ["latest", "v1"].map(|tag| tag.parse().unwrap()).into() })]
     #[case("DELETE /v2/a/manifests/v1", Action::DeleteManifest { repository: name("a"), reference: tag("v1") })]
     #[case("OPTIONS /v2/a/manifests/v1", Action::Options { allow: "GET, HEAD, PUT, DELETE, OPTIONS" })]
     fn knows_every_route(#[case] request: &str, #[case] expected: Action) {
@@ -246,6 +254,10 @@ mod tests {
     #[case(
         "GET /v2/a/manifests/-x",
         "`-x` is no tag: use letters, digits, `_`, `.` and `-`, and start with a letter, a digit or `_`"
+    )]
+    #[case(
+        "PUT /v2/a/manifests/DIGEST?tag=v1&tag=",
+        "`` is no tag: use letters, digits, `_`, `.` and `-`, and start with a letter, a digit or `_`"
     )]
     #[case("GET /v2/a/manifests/sha256:x", "a sha256 digest has 64 hex digits; this one has 1 characters")]
     #[case(

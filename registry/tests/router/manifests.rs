@@ -1,5 +1,5 @@
 use axum::body::Body;
-use entrepot_oci::Digest;
+use entrepot_oci::{Algorithm, Digest};
 use serde_json::{Value, json};
 
 use crate::{
@@ -59,6 +59,38 @@ async fn is_stored_and_served_byte_for_byte() {
             .await
             .is(&format!("{}\n\n{bytes}", expected("")));
     }
+}
+
+/// Distribution specification, "Pushing Manifests": `?tag=` beside a digest.
+#[tokio::test]
+async fn gets_several_tags_in_one_request() {
+    let registry = Fixture::open();
+    let old = registry.push_image("a", "latest", b"old").await;
+    registry.push_blob("a", b"new").await;
+    let bytes = image(b"new").to_string();
+    let digest = Digest::of(Algorithm::Sha512, bytes.as_bytes());
+    let target = format!("a/manifests/{digest}?tag=v1&tag=latest&tag=v1");
+    put(&registry, &target, MANIFEST, &image(b"new")).await.is(&format!(
+        "201
+        docker-content-digest: {digest}
+        docker-distribution-api-version: registry/2.0
+        location: /v2/a/manifests/{digest}
+        oci-tag: latest
+        oci-tag: v1
+        x-content-type-options: nosniff
+        x-request-id: <id>"
+    ));
+    for (reference, expected) in [("v1", &digest), ("latest", &digest), (old.to_string().as_str(), &old)] {
+        let answer = registry.ask(&format!("GET /v2/a/manifests/{reference}")).await;
+        assert_eq!(
+            (answer.status, answer.header("docker-content-digest")),
+            (200, expected.to_string().as_str())
+        );
+    }
+    let malformed =
+        put(&registry, &format!("a/manifests/{digest}?tag=v2&tag=-"), MANIFEST, &image(b"new")).await;
+    assert_eq!(codes(&malformed), (400, vec!["TAG_INVALID".to_owned()]));
+    assert_eq!(registry.ask("GET /v2/a/manifests/v2").await.status, 404);
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ pub(super) async fn push_manifest(
     bytes: &[u8],
 ) -> Result<Digest, DomainError> {
     let reference: Reference = reference.parse().unwrap();
-    registry.put_manifest(&name(repository), &reference, None, bytes.to_vec()).await
+    registry.put_manifest(&name(repository), &reference, &[].into(), None, bytes.to_vec()).await
 }
 
 /// Pushes an image of two blobs, as clients do.

@@ -78,7 +78,7 @@ async fn malformed_large_and_misnamed_manifests_are_refused() {
     let registry = &served.registry;
     let put = |reference: String, content_type: Option<&'static str>, bytes: Vec<u8>| async move {
         let reference: Reference = reference.parse().unwrap();
-        registry.put_manifest(&name("a"), &reference, content_type, bytes).await.unwrap_err()
+        registry.put_manifest(&name("a"), &reference, &[].into(), content_type, bytes).await.unwrap_err()
     };
     let malformed = put("v1".into(), None, b"not json".to_vec()).await;
     assert!(
