@@ -172,7 +172,7 @@ mod tests {
     fn file(users: &[(&str, &str)]) -> UserFile {
         let line =
             |(name, password): &(&str, &str)| format!("{name}:{}\n", bcrypt::hash(password, 4).unwrap());
-        UserFile::parse(&users.iter().map(line).collect::<String>()).unwrap()
+        UserFile::parse(users.iter().map(line).collect::<String>()).unwrap()
     }
 
     fn header(name: &str, password: &str) -> Vec<u8> {

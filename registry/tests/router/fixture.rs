@@ -42,7 +42,7 @@ impl Fixture {
     /// `ada` (password `a`) may do everything, `pull` (password `p`) may pull.
     pub(crate) fn with_users() -> Self {
         let file = |name: &str, password: &str| {
-            UserFile::parse(&format!("{name}:{}", bcrypt::hash(password, 4).unwrap())).unwrap()
+            UserFile::parse(format!("{name}:{}", bcrypt::hash(password, 4).unwrap())).unwrap()
         };
         let (users, managed) = (file("ada", "a"), file("pull", "p"));
         let authenticator = Authenticator::htpasswd("Team registry".into(), users, managed, &["pull".into()]);
