@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn reads_names_comments_and_both_line_ends() {
-        let file = UserFile::parse(&format!("# team\r\n\r\nada:{ADA}\r\nbob:{ADA}\n")).unwrap();
+        let file = UserFile::parse(format!("# team\r\n\r\nada:{ADA}\r\nbob:{ADA}\n")).unwrap();
         assert_eq!((file.hash("ada"), file.hash("bob"), file.hash("eve")), (Some(ADA), Some(ADA), None));
         assert_eq!(file.cost(), 5);
     }
